@@ -1,0 +1,13 @@
+/**
+ * The root of every error podwire raises on purpose. `code` is stable and may be matched by
+ * programs; the message is for people and may change. Subclasses carry data, not prose.
+ */
+export class PodwireError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
