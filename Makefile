@@ -1,0 +1,25 @@
+# Every target sets up what it needs; `make` alone lists them.
+ARCH := $(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
+export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+NODE := node --no-warnings
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test peers test-peers bench-start lab lab-down format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install what is missing: Debian packages (needs root) and npm packages
+	@./scripts/setup.sh
+
+build: setup ## leave dist/podwire and dist/cni/<type>
+	@$(NODE) scripts/build.ts
+
+test: setup ## format, lint, types, unit and integration tests
+	@$(NODE) scripts/test.ts
+
+format: setup ## rewrite the source in the house format
+	@biome check --write .
+
+clean: ## remove everything that was built
+	@rm -rf dist build .cache

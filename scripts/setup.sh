@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs what podwire's own targets need and the machine lacks: Debian packages that tests use as
+# independent witnesses, and the npm packages of package-lock.json, Node 26 among them. Does
+# nothing, quickly, when all is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+lacking=''
+for package in bind9-dnsutils ca-certificates iproute2 nftables util-linux; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+    lacking="$lacking $package"
+done
+if [ -n "$lacking" ]; then
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "setup: these Debian packages are missing and installing them needs root:$lacking" >&2
+    exit 1
+  fi
+  echo "setup: installing Debian packages:$lacking"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  # shellcheck disable=SC2086 # the list is meant to be split
+  apt-get install -y -qq --no-install-recommends $lacking >/dev/null
+fi
+
+# npm writes this file last, so it is older than the lock file whenever an install is due.
+if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
+  echo 'setup: installing npm packages'
+  npm ci --no-audit --no-fund --loglevel=error
+  touch node_modules/.package-lock.json
+fi

@@ -1,0 +1,61 @@
+import { dlopen, getInt32, getRawPointer } from 'node:ffi';
+import { endianness } from 'node:os';
+import { SysError } from './errno.ts';
+
+/*
+ * The table of every libc function podwire calls. This is the only file that touches node:ffi, so
+ * a change of that experimental interface, or another FFI behind it, is a change here alone.
+ * Signatures are those of glibc on 64-bit Linux: int is i32, size_t is u64, ssize_t is i64.
+ */
+const { functions } = dlopen(null, {
+  __errno_location: { arguments: [], return: 'pointer' },
+  bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+  close: { arguments: ['i32'], return: 'i32' },
+  flock: { arguments: ['i32', 'i32'], return: 'i32' },
+  getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
+  mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
+  recv: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+  recvmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32', 'pointer'], return: 'i32' },
+  send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+  sendmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32'], return: 'i32' },
+  setns: { arguments: ['i32', 'i32'], return: 'i32' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+  socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  umount2: { arguments: ['buffer', 'i32'], return: 'i32' },
+  unshare: { arguments: ['i32'], return: 'i32' },
+});
+
+/** The libc functions, typed. Results are raw: use `check` or compare with -1 and read `errno()`. */
+export const libc = functions;
+
+/* Structures are written little-endian below; podwire supports x86-64 and arm64 only. */
+if (endianness() !== 'LE') throw new Error('podwire runs on little-endian machines only');
+
+/* Each thread has its own errno and loads this module for itself, so the address is taken once. */
+const errnoPointer = functions.__errno_location();
+
+/** The calling thread's errno. Meaningful only right after a libc call that failed. */
+export function errno(): number {
+  if (typeof errnoPointer !== 'bigint') throw new Error('__errno_location gave no address');
+  return getInt32(errnoPointer, 0);
+}
+
+/** Gives `result` as a number, or throws the SysError of `call` when it is negative. */
+export function check(call: string, result: number | bigint, detail: string): number {
+  if (result < 0) throw new SysError(call, errno(), detail);
+  return Number(result);
+}
+
+/** `text` as a NUL-terminated C string. */
+export function cString(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+/**
+ * Memory outside the JavaScript heap whose address does not change, for structures that hold
+ * pointers. The caller keeps the view alive for as long as the kernel may use the address.
+ */
+export function fixedMemory(sizeBytes: number): { bytes: Uint8Array; address: bigint } {
+  const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
+  return { bytes, address: getRawPointer(bytes) };
+}
