@@ -11,3 +11,8 @@ export class PodwireError extends Error {
     this.code = code;
   }
 }
+
+/** Marks a place no value can reach; the compiler checks it, and running into it is a bug. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
+}

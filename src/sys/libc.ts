@@ -14,7 +14,10 @@ const { functions } = dlopen(null, {
   flock: { arguments: ['i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
   mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
-  recv: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+  recvfrom: {
+    arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'],
+    return: 'i64',
+  },
   recvmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32', 'pointer'], return: 'i32' },
   send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
   sendmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32'], return: 'i32' },

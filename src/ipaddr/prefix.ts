@@ -1,0 +1,115 @@
+import { Addr } from './addr.ts';
+import { AddrSyntaxError, parseAddr } from './parse-addr.ts';
+
+/**
+ * An address with the length of its network prefix, such as 10.1.2.3/24 (RFC 4632). The host bits
+ * are kept, for an interface's address is written this way; `masked()` clears them.
+ */
+export class Prefix {
+  readonly addr: Addr;
+  readonly bits: number;
+
+  private constructor(addr: Addr, bits: number) {
+    this.addr = addr;
+    this.bits = bits;
+  }
+
+  /** Throws RangeError when the family has fewer bits. A zone is dropped: no prefix has one. */
+  static of(addr: Addr, bits: number): Prefix {
+    if (!Number.isInteger(bits) || bits < 0 || bits > addr.bits) {
+      throw new RangeError(`prefix length of ${addr} must be from 0 to ${addr.bits}, got ${bits}`);
+    }
+    const unzoned = addr.zone === '' ? addr : Addr.v6(addr.w0, addr.w1, addr.w2, addr.w3);
+    return new Prefix(unzoned, bits);
+  }
+
+  /** The prefix with its host bits zero. */
+  masked(): Prefix {
+    return new Prefix(this.first(), this.bits);
+  }
+
+  /** Whether the address is in the prefix; never across families. */
+  contains(addr: Addr): boolean {
+    const own = this.addr;
+    if (own.family !== addr.family) return false;
+    if (own.family === 4) return ((own.w3 ^ addr.w3) & mask(this.bits)) === 0;
+    return (
+      ((own.w0 ^ addr.w0) & mask(this.bits)) === 0 &&
+      ((own.w1 ^ addr.w1) & mask(this.bits - 32)) === 0 &&
+      ((own.w2 ^ addr.w2) & mask(this.bits - 64)) === 0 &&
+      ((own.w3 ^ addr.w3) & mask(this.bits - 96)) === 0
+    );
+  }
+
+  /** Whether the two have an address in common. */
+  overlaps(other: Prefix): boolean {
+    return this.bits <= other.bits ? this.contains(other.addr) : other.contains(this.addr);
+  }
+
+  /** The first address: the network's own. */
+  first(): Addr {
+    const { addr, bits } = this;
+    if (addr.family === 4) return Addr.v4(addr.w3 & mask(bits));
+    return Addr.v6(
+      addr.w0 & mask(bits),
+      addr.w1 & mask(bits - 32),
+      addr.w2 & mask(bits - 64),
+      addr.w3 & mask(bits - 96),
+    );
+  }
+
+  /** The last address: for IPv4 the directed broadcast address. */
+  last(): Addr {
+    const { addr, bits } = this;
+    if (addr.family === 4) return Addr.v4(addr.w3 | ~mask(bits));
+    return Addr.v6(
+      addr.w0 | ~mask(bits),
+      addr.w1 | ~mask(bits - 32),
+      addr.w2 | ~mask(bits - 64),
+      addr.w3 | ~mask(bits - 96),
+    );
+  }
+
+  equals(other: Prefix): boolean {
+    return this.bits === other.bits && this.addr.equals(other.addr);
+  }
+
+  toString(): string {
+    return `${this.addr}/${this.bits}`;
+  }
+}
+
+/** The 32-bit mask with `bits` leading ones; below 0 it has none, above 32 all. */
+function mask(bits: number): number {
+  if (bits <= 0) return 0;
+  return bits >= 32 ? 0xffffffff : ~(0xffffffff >>> bits);
+}
+
+/** Reads `address/length`. Strict, as parseAddr is. Throws AddrSyntaxError. */
+export function parsePrefix(text: string): Prefix {
+  const slash = text.lastIndexOf('/');
+  if (slash < 0) throw new AddrSyntaxError(text, text.length, '"/" and a prefix length');
+  let addr: Addr;
+  try {
+    addr = parseAddr(text.slice(0, slash));
+  } catch (error) {
+    if (!(error instanceof AddrSyntaxError)) throw error;
+    throw new AddrSyntaxError(text, error.position, error.expected);
+  }
+  const expected = `a prefix length from 0 to ${addr.bits}`;
+  const digits = text.slice(slash + 1);
+  const bits = Number(digits);
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(digits) || bits > addr.bits || addr.zone !== '') {
+    throw new AddrSyntaxError(text, slash + 1, expected);
+  }
+  return Prefix.of(addr, bits);
+}
+
+/** As parsePrefix, but gives undefined for what is not a prefix. */
+export function tryParsePrefix(text: string): Prefix | undefined {
+  try {
+    return parsePrefix(text);
+  } catch {
+    return undefined;
+  }
+}

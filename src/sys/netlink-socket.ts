@@ -1,0 +1,113 @@
+import { EAGAIN, EINTR, SysError } from './errno.ts';
+import { type Fd, openSocket, setOption, setReceiveTimeout, trySetOption } from './fd.ts';
+import { check, errno, libc } from './libc.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const ADDRESS_BYTES = 12; // struct sockaddr_nl
+
+/** The kernel builds dump datagrams of at most 32 KiB; an ack repeats at most one request. */
+const RECEIVE_BYTES_MAX = 1 << 18;
+const SOCKET_BUFFER_BYTES = 4 << 20;
+/** What the kernel adds to the size of a message when it charges the send buffer. */
+const SEND_OVERHEAD_BYTES = 1 << 16;
+
+/**
+ * A blocking netlink socket (netlink(7)) in the namespace the calling thread is in when it opens.
+ * It stays in that namespace. Messages that do not come from the kernel are dropped.
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: Fd;
+  readonly #buffer = new Uint8Array(new ArrayBuffer(RECEIVE_BYTES_MAX));
+  readonly #sender = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
+  readonly #senderLength = new Uint8Array(new ArrayBuffer(4));
+  #sendBufferBytes = SOCKET_BUFFER_BYTES;
+
+  private constructor(fd: Fd) {
+    this.#fd = fd;
+  }
+
+  /** Opens a socket of `protocol`, such as NETLINK_ROUTE 0. Receives give up after `timeoutMs`. */
+  static open(protocol: number, timeoutMs: number): NetlinkSocket {
+    using stack = new DisposableStack();
+    const fd = stack.use(openSocket(AF_NETLINK, SOCK_RAW, protocol, `netlink socket ${protocol}`));
+    setReceiveTimeout(fd, timeoutMs);
+    // Forcing the sizes needs CAP_NET_ADMIN; without it the system's limits hold.
+    trySetOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES);
+    trySetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES);
+    setOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    setOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    // Since Linux 4.20: the kernel refuses a dump filter it does not understand.
+    trySetOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+    const address = new Uint8Array(ADDRESS_BYTES);
+    new DataView(address.buffer).setUint16(0, AF_NETLINK, true);
+    check('bind', libc.bind(fd.number, address, ADDRESS_BYTES), `netlink socket ${protocol}`);
+    const socket = new NetlinkSocket(fd);
+    stack.move();
+    return socket;
+  }
+
+  /** Sends one datagram to the kernel, which handles it before this returns. */
+  send(datagram: Uint8Array): void {
+    if (datagram.length + SEND_OVERHEAD_BYTES > this.#sendBufferBytes) {
+      this.#sendBufferBytes = datagram.length + SEND_OVERHEAD_BYTES;
+      trySetOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, this.#sendBufferBytes);
+    }
+    for (;;) {
+      const sent = libc.send(this.#fd.number, datagram, BigInt(datagram.length), 0);
+      if (sent >= 0) return;
+      if (errno() !== EINTR)
+        throw new SysError('send', errno(), `${datagram.length} netlink bytes`);
+    }
+  }
+
+  /**
+   * Waits for one datagram of the kernel; undefined after the timeout, or at once with
+   * `wait: false`. The bytes are valid until the next receive. Throws SysError, ENOBUFS among
+   * them: the kernel had more to say than fitted, and what was said is lost.
+   */
+  receive(options: { wait: boolean }): Uint8Array | undefined {
+    const flags = MSG_TRUNC | (options.wait ? 0 : MSG_DONTWAIT);
+    for (;;) {
+      new DataView(this.#senderLength.buffer).setUint32(0, ADDRESS_BYTES, true);
+      const size = BigInt(this.#buffer.length);
+      const { number } = this.#fd;
+      const got = libc.recvfrom(
+        number,
+        this.#buffer,
+        size,
+        flags,
+        this.#sender,
+        this.#senderLength,
+      );
+      if (got < 0) {
+        if (errno() === EINTR) continue;
+        if (errno() === EAGAIN) return undefined;
+        throw new SysError('recvfrom', errno(), 'netlink socket');
+      }
+      if (new DataView(this.#sender.buffer).getUint32(4, true) !== 0) continue;
+      if (got > this.#buffer.length) {
+        throw new RangeError(`netlink datagram of ${got} bytes, expected at most ${size}`);
+      }
+      return this.#buffer.subarray(0, Number(got));
+    }
+  }
+
+  /** Closes the socket; a second call does nothing. */
+  close(): void {
+    this.#fd.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
