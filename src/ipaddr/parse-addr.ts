@@ -136,7 +136,7 @@ function scanV6(text: string): Addr | Fault {
   if (gapAt < 0 && groups.length < 8) return { position: end, expected: 'eight groups or "::"' };
   if (gapAt >= 0) {
     if (groups.length === 8) return { position: 0, expected: '"::" to stand for a group' };
-    groups.splice(gapAt, 0, ...new Array<number>(8 - groups.length).fill(0));
+    groups.splice(gapAt, 0, ...Array.from<number>({ length: 8 - groups.length }).fill(0));
   }
   const word = (index: number): number =>
     (((groups[index] ?? 0) << 16) | (groups[index + 1] ?? 0)) >>> 0;

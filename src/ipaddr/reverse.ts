@@ -9,7 +9,7 @@ const NIBBLES = /^([0-9a-f]\.){31}[0-9a-f]$/;
 export function reverseName(addr: Addr): string {
   if (addr.family === 4) return addr.toString().split('.').reverse().join('.') + V4_SUFFIX;
   const hex = Array.from(addr.toBytes(), (octet) => octet.toString(16).padStart(2, '0')).join('');
-  return [...hex].reverse().join('.') + V6_SUFFIX;
+  return Array.from(hex).reverse().join('.') + V6_SUFFIX;
 }
 
 /** The address a full reverse name stands for; undefined for a shorter or any other name. */
