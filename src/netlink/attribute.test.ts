@@ -36,8 +36,7 @@ function encode(values: Parameters<typeof encodeAttributes<typeof table>>[2]): U
 describe('attributes', () => {
   it('have the layout of struct nlattr, padded to four bytes', () => {
     expect([...encode({ name: 'eth0', tiny: 7 })]).toEqual([
-      ...[9, 0, 1, 0, 0x65, 0x74, 0x68, 0x30, 0, 0, 0, 0],
-      ...[5, 0, 2, 0, 7, 0, 0, 0],
+      9, 0, 1, 0, 0x65, 0x74, 0x68, 0x30, 0, 0, 0, 0, 5, 0, 2, 0, 7, 0, 0, 0,
     ]);
   });
 

@@ -9,13 +9,11 @@ import type { Struct, StructFields, StructValues } from './struct.ts';
 import type { Writer } from './writer.ts';
 
 /* Message types every family has, and the request flags (linux/netlink.h). */
-export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSG_OVERRUN = 4;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_REPLACE = 0x100;

@@ -78,7 +78,11 @@ const expressionData = {
   /** NFTA_MASQ_*. */
   masq: { flags: { id: 1, type: 'be32' } },
   /** NFTA_META_*. */
-  meta: { register: { id: 1, type: 'be32' }, key: { id: 2, type: 'be32' } },
+  meta: {
+    register: { id: 1, type: 'be32' },
+    key: { id: 2, type: 'be32' },
+    sourceRegister: { id: 3, type: 'be32' },
+  },
   /** NFTA_NAT_*. */
   nat: {
     type: { id: 1, type: 'be32' },

@@ -8,11 +8,13 @@ import type { expressionAttributes } from './attributes.ts';
 export type Expression = Attributes<typeof expressionAttributes>;
 
 /**
- * The register with the number `word`, 0 to 15, of 4 bytes (NFT_REG32_00 to NFT_REG32_15). A longer
- * value takes the words that follow, so keys of several fields are laid out side by side.
+ * The register that begins at the 4-byte word with the number `word`, 0 to 15. A longer value takes
+ * the words that follow, so keys of several fields are laid out side by side. Every fourth word has
+ * a name of its own (NFT_REG_1 to NFT_REG_4), and the kernel lists it by that.
  */
-export function register(word: number): number {
-  return 8 + word;
+function register(word: number): number {
+  const NFT_REG32_00 = 8;
+  return word % 4 === 0 ? 1 + word / 4 : NFT_REG32_00 + word;
 }
 
 /** Where a payload offset counts from (enum nft_payload_bases). */
@@ -34,6 +36,19 @@ const NFT_META_L4PROTO = 16;
 /** Loads the transport protocol's number. */
 export function loadTransportProtocol(word: number): Expression {
   return { name: 'meta', data: { meta: { register: register(word), key: NFT_META_L4PROTO } } };
+}
+
+const NFT_META_PRIORITY = 2;
+
+/** Sets the packet's priority (SO_PRIORITY, socket(7)) to the 4 bytes in `word`. */
+export function storePriority(word: number): Expression {
+  const data = { key: NFT_META_PRIORITY, sourceRegister: register(word) };
+  return { name: 'meta', data: { meta: data } };
+}
+
+/** Loads the packet's priority. */
+export function loadPriority(word: number): Expression {
+  return { name: 'meta', data: { meta: { register: register(word), key: NFT_META_PRIORITY } } };
 }
 
 /** Looks registers from `word` on up in a set; no match ends the rule. */

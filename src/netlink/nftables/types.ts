@@ -10,6 +10,7 @@ export const IPV4_ADDR: DataType = { id: 7, lengthBytes: 4 };
 export const IPV6_ADDR: DataType = { id: 8, lengthBytes: 16 };
 export const INET_PROTO: DataType = { id: 12, lengthBytes: 1 };
 export const INET_SERVICE: DataType = { id: 13, lengthBytes: 2 };
+export const CLASSID: DataType = { id: 23, lengthBytes: 4 };
 export const MARK: DataType = { id: 19, lengthBytes: 4 };
 /** NFT_DATA_VERDICT. */
 export const VERDICT: DataType = { id: 0xffffff00, lengthBytes: 16 };

@@ -1,0 +1,76 @@
+import { loadAll, parseEvents, YAMLException } from 'js-yaml';
+import { PodwireError } from '../../errors.ts';
+import { decodeObject, FieldError, formatPath } from '../decode.ts';
+import type { ClusterObject } from '../objects.ts';
+import { lineOf } from './positions.ts';
+
+/** A manifest that cannot be used: which file, which line, which field, and what was expected. */
+export class ManifestError extends PodwireError {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** Such as `spec.ports[0].port`; empty when the YAML itself is broken. */
+  readonly field: string;
+
+  constructor(file: string, line: number, field: string, problem: string) {
+    super('ERR_MANIFEST', `${file}:${line}: ${field === '' ? '' : `${field}: `}${problem}`);
+    this.file = file;
+    this.line = line;
+    this.field = field;
+  }
+}
+
+/** What a manifest file holds. */
+export interface Manifest {
+  readonly objects: readonly ClusterObject[];
+  /** `apiVersion kind` of each object podwire has no use for. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Reads a file of Kubernetes YAML or JSON: documents with `---` between, each an object or a v1
+ * List. Throws ManifestError for the first thing that is wrong.
+ */
+export function parseManifest(file: string, text: string): Manifest {
+  const objects: ClusterObject[] = [];
+  const ignored: string[] = [];
+  documentsOf(file, text).forEach((document, index) => {
+    if (document === null || document === undefined) return;
+    for (const { value, path } of itemsOf(document)) {
+      try {
+        const object = decodeObject(value);
+        if (object === undefined) ignored.push(nameKind(value));
+        else objects.push(object);
+      } catch (error) {
+        if (!(error instanceof FieldError)) throw error;
+        const full = [...path, ...error.path];
+        const line = lineOf(text, parseEvents(text, {}), index, full);
+        throw new ManifestError(file, line, formatPath(full), error.problem);
+      }
+    }
+  });
+  return { objects, ignored };
+}
+
+function documentsOf(file: string, text: string): unknown[] {
+  try {
+    return loadAll(text);
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    throw new ManifestError(file, (error.mark?.line ?? 0) + 1, '', `not YAML: ${error.reason}`);
+  }
+}
+
+/** The objects of a document: itself, or the items of a List. */
+function itemsOf(document: unknown): { value: unknown; path: (string | number)[] }[] {
+  const list = document as { kind?: unknown; items?: unknown };
+  if (typeof document !== 'object' || list.kind !== 'List' || !Array.isArray(list.items)) {
+    return [{ value: document, path: [] }];
+  }
+  return list.items.map((value: unknown, index) => ({ value, path: ['items', index] }));
+}
+
+function nameKind(value: unknown): string {
+  const { apiVersion, kind } = value as { apiVersion: string; kind: string };
+  return `${apiVersion} ${kind}`;
+}

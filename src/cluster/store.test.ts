@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterObject } from './objects.ts';
+import { Store } from './store.ts';
+
+const metadata = (name: string, labels: Record<string, string> = {}) => ({
+  name,
+  namespace: 'default',
+  labels,
+  annotations: {},
+});
+
+const service = (name: string, ip: string): ClusterObject => ({
+  kind: 'Service',
+  metadata: metadata(name),
+  type: 'ClusterIP',
+  clusterIPs: [ip],
+  ports: [],
+});
+
+const slice = (name: string, of: string): ClusterObject => ({
+  kind: 'EndpointSlice',
+  metadata: metadata(name, { 'kubernetes.io/service-name': of }),
+  addressType: 'IPv4',
+  endpoints: [],
+  ports: [],
+});
+
+describe('Store', () => {
+  it('tells which Services a difference concerns, and nothing when there is none', () => {
+    const store = new Store();
+    const touched: string[][] = [];
+    store.subscribe((_, names) => touched.push([...names]));
+    const all = [service('a', '10.0.0.1'), slice('a-1', 'a'), service('b', '10.0.0.2')];
+    expect(store.replace(all)).toBe(true);
+    expect(store.replace(structuredClone(all))).toBe(false);
+    store.replace([service('a', '10.0.0.1'), slice('a-1', 'b'), service('b', '10.0.0.2')]);
+    store.replace([service('b', '10.0.0.2')]);
+    expect(touched).toEqual([
+      ['default/a', 'default/b'],
+      ['default/a', 'default/b'],
+      ['default/a', 'default/b'],
+    ]);
+    expect(store.generation).toBe(3);
+    expect(store.size).toBe(1);
+  });
+
+  it('gives the slices of a Service by name, also before the Service is there', () => {
+    const store = new Store();
+    store.replace([slice('a-2', 'a'), slice('a-1', 'a'), slice('x', 'other')]);
+    expect(store.slicesOf('default', 'a').map((each) => each.metadata.name)).toEqual([
+      'a-1',
+      'a-2',
+    ]);
+    expect(store.slicesOf('default', 'none')).toEqual([]);
+  });
+
+  it('stops telling who does not want to hear', () => {
+    const store = new Store();
+    let calls = 0;
+    const stop = store.subscribe(() => {
+      calls += 1;
+    });
+    store.replace([service('a', '10.0.0.1')]);
+    stop();
+    store.replace([]);
+    expect(calls).toBe(1);
+  });
+});
