@@ -15,7 +15,7 @@ setup: ## install what is missing: Debian packages (needs root) and npm packages
 build: setup ## leave dist/podwire and dist/cni/<type>
 	@$(NODE) scripts/build.ts
 
-test: setup ## format, lint, types, unit and integration tests
+test: build ## format, lint, types, unit and integration tests
 	@$(NODE) scripts/test.ts
 
 format: setup ## rewrite the source in the house format

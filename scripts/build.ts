@@ -1,0 +1,60 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { PLUGIN_TYPES } from '../src/cni/executable.ts';
+
+/*
+ * `make build`: dist/podwire and dist/cni/<type>, one file on disk under all names. It holds Node
+ * itself (a single executable application), the plugins as its main script, and the command line
+ * and the DNS worker as assets that are loaded when they are wanted.
+ */
+
+const root = join(import.meta.dirname, '..');
+const build = join(root, 'build');
+const dist = join(root, 'dist');
+
+async function bundle(input: string, file: string): Promise<void> {
+  const result = await rolldown({ input: join(root, input), platform: 'node', logLevel: 'silent' });
+  await result.write({
+    file: join(build, file),
+    format: 'cjs',
+    minify: true,
+    codeSplitting: false,
+  });
+  await result.close();
+}
+
+rmSync(build, { recursive: true, force: true });
+mkdirSync(build, { recursive: true });
+const bundles = [['src/entry.ts', 'entry.cjs']] as const;
+const assets = [['src/cli/main.ts', 'cli.cjs']] as const;
+await Promise.all([...bundles, ...assets].map(([input, file]) => bundle(input, file)));
+
+const config = join(build, 'sea.json');
+writeFileSync(
+  config,
+  JSON.stringify({
+    main: join(build, 'entry.cjs'),
+    output: join(build, 'podwire'),
+    disableExperimentalSEAWarning: true,
+    useCodeCache: true,
+    execArgv: ['--no-warnings'],
+    execArgvExtension: 'none',
+    assets: Object.fromEntries(assets.map(([, file]) => [file, join(build, file)])),
+  }),
+);
+execFileSync(process.execPath, ['--no-warnings', '--build-sea', config], { stdio: 'pipe' });
+chmodSync(join(build, 'podwire'), 0o755);
+
+mkdirSync(join(dist, 'cni'), { recursive: true });
+// Renaming over the old file leaves processes that run it alone, where writing into it would fail.
+renameSync(join(build, 'podwire'), join(dist, 'podwire'));
+for (const type of PLUGIN_TYPES) {
+  const temporary = join(dist, 'cni', `.${type}`);
+  rmSync(temporary, { force: true });
+  linkSync(join(dist, 'podwire'), temporary);
+  renameSync(temporary, join(dist, 'cni', type));
+}
+rmSync(build, { recursive: true, force: true });
+process.stdout.write(`dist/podwire, dist/cni/{${PLUGIN_TYPES.join(',')}}\n`);

@@ -1,0 +1,86 @@
+import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
+import { parseArgs } from '../protocol/args.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
+import type { Call } from '../protocol/plugin.ts';
+import { type Dns, decodeDns } from '../protocol/result.ts';
+
+/** The bridge plugin's own fields. */
+export interface BridgeConfig {
+  /** Name of the bridge. */
+  readonly bridge: string;
+  /** The bridge gets the gateways' addresses. */
+  readonly isGateway: boolean;
+  /** The pod's default route leads to the gateway. */
+  readonly isDefaultGateway: boolean;
+  /** Another address on the bridge is replaced instead of an error. */
+  readonly forceAddress: boolean;
+  readonly mtu: number | undefined;
+  readonly hairpinMode: boolean;
+  readonly promiscMode: boolean;
+  /** Duplicate address detection for IPv6; it costs one to two seconds. */
+  readonly enabledad: boolean;
+  /** Pods may talk to the bridge but not to one another. */
+  readonly portIsolation: boolean;
+  /** The pod's MAC address, or the kernel's choice. */
+  readonly mac: Mac | undefined;
+  /** Replaces what IPAM says when it says anything. */
+  readonly dns: Dns | undefined;
+  /** Without IPAM the pod gets an interface and no address. */
+  readonly hasIpam: boolean;
+}
+
+/** Fields of the reference that podwire does not act on yet; silence would be a wrong answer. */
+const UNSUPPORTED = ['ipMasq', 'macspoofchk', 'disableContainerInterface', 'vlan', 'vlanTrunk'];
+
+/** Reads the configuration. Throws CniError. */
+export function parseBridgeConfig(call: Call): BridgeConfig {
+  const { fields } = call.config;
+  for (const name of UNSUPPORTED) {
+    const value = fields.value(name);
+    const isOff = value === undefined || value === false || value === 0;
+    if (isOff || (Array.isArray(value) && value.length === 0)) continue;
+    const text = `unsupported field "${name}": ${JSON.stringify(value)}`;
+    throw new CniError(CNI_CODE.unsupportedField, text);
+  }
+  const isDefaultGateway = fields.boolean('isDefaultGateway');
+  const hairpinMode = fields.boolean('hairpinMode');
+  const promiscMode = fields.boolean('promiscMode');
+  if (hairpinMode && promiscMode) {
+    throw new CniError(
+      CNI_CODE.invalidConfig,
+      'cannot set hairpin mode and promiscuous mode at the same time.',
+    );
+  }
+  const mtu = fields.integer('mtu');
+  if (mtu !== undefined && mtu < 0) throw fields.wrong('mtu', 'a size in bytes', mtu);
+  const dns = decodeDns(fields.object('dns'));
+  return {
+    bridge: fields.string('bridge') || 'cni0',
+    isGateway: fields.boolean('isGateway') || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: fields.boolean('forceAddress'),
+    mtu: mtu || undefined,
+    hairpinMode,
+    promiscMode,
+    enabledad: fields.boolean('enabledad'),
+    portIsolation: fields.boolean('portIsolation'),
+    mac: parseMac(call),
+    dns: Object.keys(dns).length === 0 ? undefined : dns,
+    hasIpam: (fields.object('ipam')?.string('type') ?? '') !== '',
+  };
+}
+
+/** The runtime's wish comes before args.cni, that before CNI_ARGS, that before the configuration. */
+function parseMac(call: Call): Mac | undefined {
+  const { fields } = call.config;
+  const text =
+    fields.object('runtimeConfig')?.string('mac') ||
+    fields.object('args')?.object('cni')?.string('mac') ||
+    parseArgs(call.environment.args, ['MAC', 'IP', 'GATEWAY']).get('MAC') ||
+    fields.string('mac') ||
+    '';
+  if (text === '') return undefined;
+  const mac = tryParseMac(text);
+  if (mac === undefined) throw fields.wrong('mac', 'a MAC address', text);
+  return mac;
+}

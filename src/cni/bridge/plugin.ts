@@ -1,0 +1,132 @@
+import { Prefix } from '../../ipaddr/prefix.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
+import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
+import { Netns } from '../../sys/netns.ts';
+import { writeSysctl } from '../../sys/sysctl.ts';
+import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
+import type { Call, Plugin } from '../protocol/plugin.ts';
+import type { Result, ResultInterface } from '../protocol/result.ts';
+import { ensureBridge, ensureGateway } from './bridge-link.ts';
+import { checkAttachment } from './check.ts';
+import { type BridgeConfig, parseBridgeConfig } from './config.ts';
+import { configurePod, defaultPrefix, joinBridge, makeVeth, mustFind } from './pod-link.ts';
+
+/** Wires a pod to a bridge on the node by a veth pair. */
+export const bridge: Plugin = {
+  type: 'bridge',
+  about: 'bridge (podwire): wires a pod to a bridge on the node',
+
+  add(call) {
+    const config = parseBridgeConfig(call);
+    const { netns: path, ifName } = call.environment;
+    using podNetns = openPodNetns(path);
+    using hostNetns = Netns.current();
+    using host = RouteConnection.open();
+    using pod = RouteConnection.open(podNetns);
+    // Unless everything below succeeds, what was made is taken away again, last first.
+    using undo = new DisposableStack();
+    const bridgeLink = ensureBridge(host, config);
+    const veth = makeVeth(host, pod, hostNetns, ifName, config);
+    undo.defer(() => linkDel(host, veth.index));
+    joinBridge(host, veth, bridgeLink, config);
+    let wanted: Pick<Result, 'ips' | 'routes' | 'dns'> = { ips: [], routes: [], dns: {} };
+    if (config.hasIpam) {
+      const given = ipamAdd(call);
+      undo.defer(() => ipamDel(call));
+      wanted = planAddresses(config, given);
+    }
+    configurePod(pod, podNetns, ifName, wanted, config.enabledad);
+    if (config.isGateway) openGateway(host, bridgeLink, wanted, config);
+    const result = {
+      interfaces: [
+        describe(mustFind(host, config.bridge)),
+        describe(mustFind(host, veth.name)),
+        { ...describe(mustFind(pod, ifName)), sandbox: path },
+      ],
+      ips: wanted.ips,
+      routes: wanted.routes,
+      dns: config.dns ?? wanted.dns,
+    };
+    undo.move();
+    return result;
+  },
+
+  del(call) {
+    const { netns: path, ifName } = call.environment;
+    using podNetns = tryOpenPodNetns(path);
+    if (podNetns !== undefined) {
+      using pod = RouteConnection.open(podNetns);
+      const link = linkByName(pod, ifName);
+      if (link !== undefined) linkDel(pod, link.index);
+    }
+    if (hasIpam(call)) ipamDel(call);
+  },
+
+  check(call) {
+    const config = parseBridgeConfig(call);
+    const { prevResult } = call.config;
+    if (prevResult === undefined) {
+      throw new CniError(CNI_CODE.invalidConfig, 'Required prevResult missing');
+    }
+    using podNetns = openPodNetns(call.environment.netns);
+    using host = RouteConnection.open();
+    using pod = RouteConnection.open(podNetns);
+    checkAttachment(host, pod, config, call.environment, prevResult);
+    if (config.hasIpam) ipamCheck(call);
+  },
+
+  gc(call, valid) {
+    // A veth goes with its pod's namespace, so addresses are all that can be left.
+    if (hasIpam(call)) ipamGc(call, valid);
+  },
+
+  status(call) {
+    if (hasIpam(call)) ipamStatus(call);
+  },
+};
+
+function hasIpam(call: Call): boolean {
+  return (call.config.fields.object('ipam')?.string('type') ?? '') !== '';
+}
+
+/** Fills in gateways and the default route, and puts every address on the pod's interface. */
+function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'interfaces'> {
+  if (given.ips.length === 0) {
+    throw new CniError(CNI_CODE.internal, 'IPAM plugin returned missing IP config');
+  }
+  const POD_INTERFACE = 2; // after the bridge and the host's end
+  const ips = given.ips.map(({ address, gateway }) => ({
+    address,
+    gateway: gateway ?? (config.isGateway ? address.first().next() : undefined),
+    interface: POD_INTERFACE,
+  }));
+  const routes = [...given.routes];
+  if (config.isDefaultGateway) {
+    for (const { address, gateway } of ips) {
+      const dst = defaultPrefix(address);
+      if (!routes.some((route) => route.dst.equals(dst))) routes.push({ dst, gw: gateway });
+    }
+  }
+  return { ips, routes, dns: given.dns };
+}
+
+/** Gives the bridge the gateways' addresses and lets the node forward. */
+function openGateway(
+  host: RouteConnection,
+  link: Link,
+  { ips }: Pick<Result, 'ips'>,
+  config: BridgeConfig,
+): void {
+  for (const { address, gateway } of ips) {
+    if (gateway === undefined) continue;
+    ensureGateway(host, link, Prefix.of(gateway, address.bits), config.forceAddress);
+    if (gateway.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
+    else writeSysctl('net/ipv6/conf/all/forwarding', '1');
+  }
+}
+
+function describe(link: Link): ResultInterface {
+  return { name: link.name, mac: `${link.mac ?? ''}`, mtu: link.mtu };
+}

@@ -1,0 +1,64 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Netns } from '../../../src/sys/netns.ts';
+
+/** Where `make build` leaves the plugins. */
+export const CNI_BIN = join(import.meta.dirname, '../../../dist/cni');
+
+if (!existsSync(join(CNI_BIN, 'bridge'))) throw new Error('dist/cni is missing: run make build');
+
+/** One call of a plugin. */
+export interface PluginCall {
+  readonly type: string;
+  readonly verb: string;
+  readonly config: object;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface PluginAnswer {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The JSON on stdout; empty when there is none. */
+  readonly json: Record<string, unknown>;
+}
+
+/** Runs the plugin's executable in `netns`, or where we are, as a runtime does. */
+export function callPlugin(call: PluginCall, netns?: Netns): PluginAnswer {
+  const run = (): PluginAnswer => {
+    const { status, stdout, stderr } = spawnSync(join(CNI_BIN, call.type), [], {
+      env: environment(call),
+      input: JSON.stringify(call.config),
+      encoding: 'utf8',
+    });
+    return { status, stdout, stderr, json: parse(stdout) };
+  };
+  return netns === undefined ? run() : netns.run(run);
+}
+
+/** Starts the plugin's executable and gives its answer when it ends. */
+export async function startPlugin(call: PluginCall): Promise<PluginAnswer> {
+  const child = spawn(join(CNI_BIN, call.type), [], { env: environment(call) });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdin.end(JSON.stringify(call.config));
+  const { promise, resolve } = Promise.withResolvers<number | null>();
+  child.on('close', resolve);
+  const status = await promise;
+  return { status, stdout, stderr, json: parse(stdout) };
+}
+
+function environment({ verb, env }: PluginCall): Record<string, string> {
+  return { CNI_COMMAND: verb, CNI_PATH: CNI_BIN, CNI_IFNAME: 'eth0', ...env };
+}
+
+function parse(text: string): Record<string, unknown> {
+  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+}
