@@ -28,7 +28,10 @@ async function bundle(input: string, file: string): Promise<void> {
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build, { recursive: true });
 const bundles = [['src/entry.ts', 'entry.cjs']] as const;
-const assets = [['src/cli/main.ts', 'cli.cjs']] as const;
+const assets = [
+  ['src/cli/main.ts', 'cli.cjs'],
+  ['src/dns/server/udp-worker.ts', 'dns-worker.cjs'],
+] as const;
 await Promise.all([...bundles, ...assets].map(([input, file]) => bundle(input, file)));
 
 const config = join(build, 'sea.json');
