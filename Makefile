@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modu
 NODE := node --no-warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test peers test-peers bench-start lab lab-down format clean
+.PHONY: help setup build test lab lab-down format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,6 +17,12 @@ build: setup ## leave dist/podwire and dist/cni/<type>
 
 test: build ## format, lint, types, unit and integration tests
 	@$(NODE) scripts/test.ts
+
+lab: build ## build a node and two pods out of namespaces, and check them (needs root)
+	@dist/podwire lab up
+
+lab-down: build ## take the lab down; nothing of it is left
+	@dist/podwire lab down
 
 format: setup ## rewrite the source in the house format
 	@biome check --write .

@@ -19,7 +19,6 @@ async function bundle(input: string, file: string): Promise<void> {
   await result.write({
     file: join(build, file),
     format: 'cjs',
-    minify: true,
     codeSplitting: false,
   });
   await result.close();

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { getAsset, isSea } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { runAsPlugin } from './cni/executable.ts';
@@ -13,10 +13,11 @@ if (!runAsPlugin(basename(process.argv0))) {
   if (isSea()) {
     const source = getAsset('cli.cjs', 'utf8');
     const module = { exports: {} };
-    const load = compileFunction(source, ['require', 'module', 'exports'], {
-      filename: 'podwire-cli.cjs',
-    });
-    load(createRequire(process.execPath), module, module.exports);
+    // Packages in the bundle look at where they are, as CommonJS modules may.
+    const names = ['require', 'module', 'exports', '__filename', '__dirname'];
+    const load = compileFunction(source, names, { filename: 'podwire-cli.cjs' });
+    const file = process.execPath;
+    load(createRequire(file), module, module.exports, file, dirname(file));
   } else {
     // Spelled so that the bundler of this file leaves it alone.
     const path = './cli/main.ts';

@@ -19,10 +19,13 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
 
 /** Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. */
 export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link {
-  const { bridge: name, mtu, promiscMode } = config;
+  const { bridge: name, mtu, promiscMode, enabledad } = config;
   if (findBridge(host, name) === undefined) {
     try {
       linkAdd(host, { name, kind: 'bridge', mtu });
+      // Until its link-local address is through duplicate address detection, a second or two, the
+      // bridge asks for no neighbour, and IPv6 between pods and Services stalls.
+      if (!enabledad) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
     } catch (error) {
       // Another ADD was faster.
       if (netlinkErrno(error) !== EEXIST) throw error;

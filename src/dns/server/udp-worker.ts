@@ -1,9 +1,4 @@
-import {
-  type MessagePort,
-  parentPort,
-  receiveMessageOnPort,
-  workerData,
-} from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { UdpBatchSocket } from '../../sys/udp-batch.ts';
 import { Table } from '../table/table.ts';
 import { Answerer, UDP_BYTES_MAX } from './answer.ts';
@@ -21,21 +16,23 @@ const RECEIVE_TIMEOUT_MS = 50;
  * come, which it answers a batch at a time. It never returns to the event loop; what it is to know
  * comes through shared memory.
  */
-const { address, port, control, counters, tables, index } = workerData as WorkerStart;
+const start = workerData as WorkerStart;
+{
+  using socket = UdpBatchSocket.open({
+    address: start.address,
+    port: start.port,
+    batchMax: BATCH_MAX,
+    datagramBytesMax: DATAGRAM_BYTES_MAX,
+    replyBytesMax: UDP_BYTES_MAX,
+    receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+    receiveTimeoutMs: RECEIVE_TIMEOUT_MS,
+  });
+  parentPort?.postMessage({ kind: 'listening', index: start.index, port: socket.port });
+  serve(socket, new Int32Array(start.control));
+}
 
-using socket = UdpBatchSocket.open({
-  address,
-  port,
-  batchMax: BATCH_MAX,
-  datagramBytesMax: DATAGRAM_BYTES_MAX,
-  replyBytesMax: UDP_BYTES_MAX,
-  receiveBufferBytes: RECEIVE_BUFFER_BYTES,
-  receiveTimeoutMs: RECEIVE_TIMEOUT_MS,
-});
-parentPort?.postMessage({ kind: 'listening', index, port: socket.port });
-serve(socket, new Int32Array(control), tables);
-
-function serve(udp: UdpBatchSocket, signals: Int32Array, port: MessagePort): void {
+function serve(udp: UdpBatchSocket, signals: Int32Array): void {
+  const { index, counters, tables } = start;
   const answerer = new Answerer();
   const count = new Counters(counters);
   let table: Table | undefined;
@@ -44,11 +41,11 @@ function serve(udp: UdpBatchSocket, signals: Int32Array, port: MessagePort): voi
     const received = udp.receive();
     if (Atomics.load(signals, CONTROL_GENERATION) !== generation) {
       // Messages queue up in order; the last one is the newest table.
-      for (let next = receiveMessageOnPort(port); next !== undefined; ) {
+      for (let next = receiveMessageOnPort(tables); next !== undefined; ) {
         const message = next.message as { generation: number; memory: SharedArrayBuffer };
         table = new Table(message.memory);
         ({ generation } = message);
-        next = receiveMessageOnPort(port);
+        next = receiveMessageOnPort(tables);
       }
       parentPort?.postMessage({ kind: 'using', index, generation });
     }
@@ -67,5 +64,5 @@ function serve(udp: UdpBatchSocket, signals: Int32Array, port: MessagePort): voi
     if (received > 0) udp.send();
     count.setDropped(udp.kernelDrops);
   }
-  port.close();
+  tables.close();
 }

@@ -1,0 +1,101 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ClusterDns } from '../dns/dns.ts';
+import { rcodeName } from '../dns/wire/constants.ts';
+
+/** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #syncDuration: Histogram;
+  readonly #syncLast: Gauge;
+  readonly #syncFailures: Counter;
+  readonly #services: Gauge;
+  readonly #names: Gauge;
+  readonly #manifestErrors: Gauge;
+  #dns: ClusterDns | undefined;
+
+  constructor(version: string) {
+    const registers = [this.registry];
+    this.#syncDuration = new Histogram({
+      name: 'kubeproxy_sync_proxy_rules_duration_seconds',
+      help: 'How long it took to compare the rules and send the difference',
+      buckets: Array.from({ length: 15 }, (_, index) => 0.001 * 2 ** index),
+      registers,
+    });
+    this.#syncLast = new Gauge({
+      name: 'kubeproxy_sync_proxy_rules_last_timestamp_seconds',
+      help: 'When the rules were last known to be right',
+      registers,
+    });
+    this.#syncFailures = new Counter({
+      name: 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
+      help: 'How often the kernel refused the rules',
+      registers,
+    });
+    this.#services = new Gauge({ name: 'podwire_services', help: 'Services known', registers });
+    this.#names = new Gauge({
+      name: 'podwire_dns_names',
+      help: 'Names in the DNS table',
+      registers,
+    });
+    this.#manifestErrors = new Gauge({
+      name: 'podwire_manifest_errors',
+      help: 'Manifests that are broken now; their last good state is in force',
+      registers,
+    });
+    new Gauge({
+      name: 'podwire_build_info',
+      help: 'Always 1; the label tells the version',
+      labelNames: ['version'],
+      registers,
+    }).set({ version }, 1);
+    this.#addDns();
+  }
+
+  /** The server whose counts are shown. */
+  set dns(dns: ClusterDns) {
+    this.#dns = dns;
+  }
+
+  synced(durationSeconds: number, failed: boolean, services: number): void {
+    this.#syncDuration.observe(durationSeconds);
+    this.#services.set(services);
+    if (failed) this.#syncFailures.inc();
+    else this.#syncLast.setToCurrentTime();
+  }
+
+  published(names: number): void {
+    this.#names.set(names);
+  }
+
+  manifestErrors(count: number): void {
+    this.#manifestErrors.set(count);
+  }
+
+  /** The threads count in shared memory; it is read when somebody asks. */
+  #addDns(): void {
+    const stats = () => this.#dns?.server.stats();
+    new Counter({
+      name: 'coredns_dns_responses_total',
+      help: 'DNS answers by response code and transport',
+      labelNames: ['rcode', 'proto'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        const now = stats();
+        for (const proto of ['udp', 'tcp'] as const) {
+          for (const [rcode, count] of now?.[proto] ?? []) {
+            this.inc({ rcode: rcodeName(rcode), proto }, count);
+          }
+        }
+      },
+    });
+    new Gauge({
+      name: 'podwire_dns_dropped',
+      help: 'DNS queries the kernel dropped since the start because the threads were busy',
+      registers: [this.registry],
+      collect() {
+        this.set(stats()?.dropped ?? 0);
+      },
+    });
+  }
+}

@@ -1,0 +1,19 @@
+import type { CommandModule } from 'yargs';
+import { NftablesBackend } from '../../proxy/nftables/backend.ts';
+import { formatJson, type OutputFormat, outputOption } from '../output.ts';
+
+/** `podwire cleanup` */
+export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
+  command: 'cleanup',
+  describe: 'remove the rules podwire made in this network namespace, and only those',
+  builder: (yargs) => yargs.option('output', outputOption),
+  handler({ output }) {
+    using backend = NftablesBackend.open();
+    const removed = backend.cleanup();
+    if (output === 'json') process.stdout.write(formatJson({ removed }));
+    else
+      process.stdout.write(
+        removed.length === 0 ? 'nothing to remove\n' : `removed ${removed.join(', ')}\n`,
+      );
+  },
+};
