@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modu
 NODE := node --no-warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lab lab-down format clean
+.PHONY: help setup build test peers test-peers bench-start lab lab-down format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,6 +17,17 @@ build: setup ## leave dist/podwire and dist/cni/<type>
 
 test: build ## format, lint, types, unit and integration tests
 	@$(NODE) scripts/test.ts
+
+peers: setup ## build the programs we compare with (needs Go 1.26); PEERS names some of them
+	@$(NODE) test/peers/build.ts $(PEERS)
+
+test-peers: build ## compare with the reference plugins and cnitool
+	@$(NODE) test/peers/build.ts cni-plugins cnitool
+	@$(NODE) scripts/test.ts peers
+
+bench-start: build ## how long a plugin takes to start, beside the reference plugin
+	@$(NODE) test/peers/build.ts cni-plugins
+	@$(NODE) test/bench/start.ts
 
 lab: build ## build a node and two pods out of namespaces, and check them (needs root)
 	@dist/podwire lab up

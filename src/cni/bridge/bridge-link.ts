@@ -43,23 +43,35 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
   return link;
 }
 
-/** Gives the bridge a gateway's address. Throws CniError when another one is in its place. */
-export function ensureGateway(
+/**
+ * Gives the bridge the gateways' addresses. Throws CniError when another one is in the place of one
+ * of them, before anything is changed; with `force` the other one goes.
+ */
+export function ensureGateways(
   host: RouteConnection,
   bridge: Link,
-  gateway: Prefix,
-  forceAddress: boolean,
+  gateways: readonly Prefix[],
+  force: boolean,
 ): void {
-  for (const { prefix, scope } of addrList(host, bridge.index)) {
-    if (prefix.addr.family !== gateway.addr.family || prefix.equals(gateway)) continue;
-    // A link has one IPv4 address here, but any number of IPv6 ones that don't overlap.
-    const isLinkLocal = scope !== 0;
-    if (gateway.addr.family === 6 && (isLinkLocal || !prefix.overlaps(gateway))) continue;
-    if (!forceAddress) {
-      const text = `"${bridge.name}" already has an IP address different from ${gateway}`;
-      throw new CniError(CNI_CODE.internal, text);
-    }
-    addrDel(host, bridge.index, prefix);
+  const present = addrList(host, bridge.index)
+    // A link-local IPv6 address is in nobody's way.
+    .filter(({ prefix, scope }) => prefix.addr.family === 4 || scope === 0)
+    .map(({ prefix }) => prefix);
+  const inTheWay = (gateway: Prefix, index: number): Prefix[] =>
+    [...present, ...gateways.slice(0, index)].filter((other) => excludes(other, gateway));
+  const refused = force ? undefined : gateways.find((each, index) => inTheWay(each, index)[0]);
+  if (refused !== undefined) {
+    const text = `"${bridge.name}" already has an IP address different from ${refused}`;
+    throw new CniError(CNI_CODE.internal, `failed to set bridge addr: ${text}`);
   }
-  addrAdd(host, bridge.index, gateway, { noDad: true });
+  gateways.forEach((gateway, index) => {
+    for (const other of inTheWay(gateway, index)) addrDel(host, bridge.index, other);
+    addrAdd(host, bridge.index, gateway, { noDad: true });
+  });
+}
+
+/** Whether a bridge has only one of the two: it has one IPv4 address, and IPv6 ones that don't overlap. */
+function excludes(other: Prefix, gateway: Prefix): boolean {
+  if (other.addr.family !== gateway.addr.family || other.equals(gateway)) return false;
+  return gateway.addr.family === 4 || other.overlaps(gateway);
 }

@@ -8,7 +8,7 @@ import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result, ResultInterface } from '../protocol/result.ts';
-import { ensureBridge, ensureGateway } from './bridge-link.ts';
+import { ensureBridge, ensureGateways } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
 import { configurePod, defaultPrefix, joinBridge, makeVeth, mustFind } from './pod-link.ts';
@@ -119,14 +119,16 @@ function openGateway(
   { ips }: Pick<Result, 'ips'>,
   config: BridgeConfig,
 ): void {
-  for (const { address, gateway } of ips) {
-    if (gateway === undefined) continue;
-    ensureGateway(host, link, Prefix.of(gateway, address.bits), config.forceAddress);
-    if (gateway.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
+  const gateways = ips.flatMap(({ address, gateway }) =>
+    gateway === undefined ? [] : [Prefix.of(gateway, address.bits)],
+  );
+  ensureGateways(host, link, gateways, config.forceAddress);
+  for (const { addr } of gateways) {
+    if (addr.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
     else writeSysctl('net/ipv6/conf/all/forwarding', '1');
   }
 }
 
 function describe(link: Link): ResultInterface {
-  return { name: link.name, mac: `${link.mac ?? ''}`, mtu: link.mtu };
+  return { name: link.name, mac: `${link.mac ?? ''}` };
 }

@@ -70,6 +70,11 @@ export function configurePod(
 ): void {
   const link = mustFind(pod, ifName);
   const hasV6 = result.ips.some((ip) => ip.address.addr.family === 6);
+  // An interface without addresses is left to whoever gives it some.
+  if (result.ips.length === 0) {
+    linkSet(pod, link.index, { up: true });
+    return;
+  }
   netns.run(() => {
     // The kernel then tells the neighbours when the interface comes up.
     writeSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1');

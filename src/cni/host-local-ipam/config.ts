@@ -32,12 +32,13 @@ export function parseAllocation(call: Call): AllocationConfig {
   const { fields } = call.config;
   const ipam = ipamFields(call);
   const runtime = fields.object('runtimeConfig');
-  const sets = [
-    ...rangeSets(runtime, 'ipRanges'),
+  const lists = [
+    ...rangeLists(runtime, 'ipRanges'),
     // The older way to give one range stands in `ipam` itself.
-    ...(ipam.value('subnet') === undefined ? [] : [checkRangeSet([parseRange(ipam)])]),
-    ...rangeSets(ipam, 'ranges'),
+    ...(ipam.value('subnet') === undefined ? [] : [[ipam]]),
+    ...rangeLists(ipam, 'ranges'),
   ];
+  const sets = lists.map(parseRangeSet);
   if (sets.length === 0) {
     throw new CniError(CNI_CODE.invalidConfig, 'no IP ranges specified');
   }
@@ -60,15 +61,28 @@ function ipamFields(call: Call): Fields {
 }
 
 /** A list of lists of ranges. */
-function rangeSets(fields: Fields | undefined, name: string): RangeSet[] {
+function rangeLists(fields: Fields | undefined, name: string): Fields[][] {
   return (fields?.list(name) ?? []).map((set, index) => {
     if (!Array.isArray(set)) {
       throw (fields as Fields).wrong(`${name}[${index}]`, 'a list of ranges', set);
     }
     // Wrapping the inner list gives its objects their checks and their place in errors.
-    const at = `${name}[${index}]`;
-    return checkRangeSet((fields as Fields).nested(at, set).map(parseRange));
+    return (fields as Fields).nested(`${name}[${index}]`, set);
   });
+}
+
+/** The set at `index` of all; an error says which one it is about. */
+function parseRangeSet(list: readonly Fields[], index: number): RangeSet {
+  try {
+    return checkRangeSet(list.map(parseRange));
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    throw new CniError(
+      error.cniCode,
+      `invalid range set ${index}: ${error.message}`,
+      error.details,
+    );
+  }
 }
 
 /** Addresses asked for in CNI_ARGS, in args.cni.ips and in runtimeConfig.ips, with or without a length. */

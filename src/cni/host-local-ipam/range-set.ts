@@ -35,7 +35,7 @@ export function parseRange(fields: Fields): AddrRange {
   const end = fields.addr('rangeEnd') ?? last;
   if (!subnet.contains(start)) throw invalid(`RangeStart ${start} not in network ${subnet}`);
   if (!subnet.contains(end)) throw invalid(`RangeEnd ${end} not in network ${subnet}`);
-  if (start.compare(end) > 0) throw invalid(`RangeStart ${start} not in network ${start}-${end}`);
+  if (start.compare(end) > 0) throw invalid(`RangeStart ${start} not in network ${subnet}`);
   return { subnet, start, end, gateway };
 }
 
@@ -63,7 +63,7 @@ export function checkDisjoint(sets: readonly RangeSet[]): void {
   sets.forEach((set, index) => {
     sets.slice(0, index).forEach((other, at) => {
       if (set.some((a) => other.some((b) => overlap(a, b)))) {
-        throw invalid(`range set ${index} overlaps with ${at}`);
+        throw invalid(`range set ${at} overlaps with ${index}`);
       }
     });
   });

@@ -133,6 +133,6 @@ export function encodeResult(result: Result, version: SpecVersion): Record<strin
             ...(has11 ? more : {}),
           })),
         }),
-    dns: result.dns,
+    ...(has1 && Object.keys(result.dns).length === 0 ? {} : { dns: result.dns }),
   };
 }

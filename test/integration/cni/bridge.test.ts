@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNamedNetns, deleteNamedNetns } from '../../../src/sys/netns.ts';
 import { useNetns } from '../netns-fixture.ts';
-import { callPlugin, type PluginAnswer } from './plugin-fixture.ts';
+import { callPlugin, type PluginAnswer, startPlugin } from './plugin-fixture.ts';
 
 const fixture = useNetns('node');
 const podPath = `/run/netns/podwire-pod-${process.pid}`;
@@ -73,9 +73,9 @@ describe('bridge ADD', () => {
     expect(answer.json).toEqual({
       cniVersion: '1.1.0',
       interfaces: [
-        { name: 'br0', mac: bridge?.address, mtu: 1400 },
-        { name: veth, mac: links.find((link) => link.ifname === veth)?.address, mtu: 1400 },
-        { name: 'eth0', mac: '0a:00:00:00:00:07', mtu: 1400, sandbox: podPath },
+        { name: 'br0', mac: bridge?.address },
+        { name: veth, mac: links.find((link) => link.ifname === veth)?.address },
+        { name: 'eth0', mac: '0a:00:00:00:00:07', sandbox: podPath },
       ],
       ips: [
         { interface: 2, address: '10.1.2.2/24', gateway: '10.1.2.1' },
@@ -85,7 +85,6 @@ describe('bridge ADD', () => {
         { dst: '0.0.0.0/0', gw: '10.1.2.1' },
         { dst: '::/0', gw: 'fd00:1::1' },
       ],
-      dns: {},
     });
     expect(bridge?.addr_info).toContainEqual(
       expect.objectContaining({ local: '10.1.2.1', prefixlen: 24 }),
@@ -96,6 +95,7 @@ describe('bridge ADD', () => {
     expect(links.find((link) => link.ifname === veth)?.master).toBe('br0');
     const [eth0] = pod('addr', 'show', 'eth0');
     expect(eth0?.flags).toContain('UP');
+    expect([bridge?.mtu, eth0?.mtu]).toEqual([1400, 1400]);
     expect(eth0?.addr_info).toContainEqual(
       expect.objectContaining({ local: '10.1.2.2', prefixlen: 24 }),
     );
@@ -119,8 +119,7 @@ describe('bridge ADD', () => {
     expect(json.cniVersion).toBe(cniVersion);
     const [ip] = json.ips as object[];
     expect('version' in (ip ?? {})).toBe(cniVersion.startsWith('0.'));
-    const [link] = json.interfaces as object[];
-    expect('mtu' in (link ?? {})).toBe(cniVersion === '1.1.0');
+    expect('dns' in json).toBe(cniVersion.startsWith('0.'));
     expect(call('DEL', config({ cniVersion })).status).toBe(0);
   });
 
@@ -237,6 +236,35 @@ describe('bridge CHECK', () => {
   });
 });
 
+describe('two hundred pods at once', () => {
+  const paths = Array.from(
+    { length: 200 },
+    (_, index) => `/run/netns/podwire-many-${process.pid}-${index}`,
+  );
+  beforeEach(() => paths.forEach(createNamedNetns));
+  afterEach(() => paths.forEach(deleteNamedNetns));
+
+  it('get addresses of their own, and leave nothing but the lock and the last address', async () => {
+    const conf = config({}, { ranges: [[{ subnet: '10.1.0.0/16' }]] });
+    const all = (verb: string): Promise<PluginAnswer[]> =>
+      Promise.all(
+        paths.map((path, index) => {
+          const env = { CNI_CONTAINERID: `pod-${index}`, CNI_NETNS: path };
+          return startPlugin({ type: 'bridge', verb, config: conf, env }, fixture.netns);
+        }),
+      );
+    const added = await all('ADD');
+    expect(added.filter(({ status }) => status !== 0)).toEqual([]);
+    const given = added.map(({ json }) => (json.ips as { address: string }[])[0]?.address);
+    expect(new Set(given).size).toBe(200);
+    expect(veths()).toHaveLength(200);
+    const removed = await all('DEL');
+    expect(removed.filter(({ status }) => status !== 0)).toEqual([]);
+    expect(veths()).toEqual([]);
+    expect(readdirSync(join(dataDir, 'net')).sort()).toEqual(['last_reserved_ip.0', 'lock']);
+  });
+});
+
 describe('loopback', () => {
   it('goes up and down', () => {
     const conf = { cniVersion: '1.0.0', name: 'net', type: 'loopback' };
@@ -252,7 +280,6 @@ describe('loopback', () => {
         { interface: 0, address: '127.0.0.1/8' },
         { interface: 0, address: '::1/128' },
       ],
-      dns: {},
     });
     expect(loopback('CHECK').status).toBe(0);
     expect(loopback('DEL').status).toBe(0);

@@ -197,24 +197,33 @@ describe('host-local', () => {
   it.each([
     [
       { subnet: '10.1.2.3/24' },
-      'Network has host bits set. For a subnet mask of length 24 the network address is 10.1.2.0',
+      'invalid range set 0: Network has host bits set. For a subnet mask of length 24 the network address is 10.1.2.0',
     ],
-    [{ subnet: '10.1.2.0/31' }, 'Network 10.1.2.0/31 too small to allocate from'],
+    [
+      { subnet: '10.1.2.0/31' },
+      'invalid range set 0: Network 10.1.2.0/31 too small to allocate from',
+    ],
     [
       { subnet: '10.1.2.0/24', rangeStart: '10.1.3.1' },
-      'RangeStart 10.1.3.1 not in network 10.1.2.0/24',
+      'invalid range set 0: RangeStart 10.1.3.1 not in network 10.1.2.0/24',
     ],
     [
       { subnet: '10.1.2.0/24', rangeEnd: '10.1.3.1' },
-      'RangeEnd 10.1.3.1 not in network 10.1.2.0/24',
+      'invalid range set 0: RangeEnd 10.1.3.1 not in network 10.1.2.0/24',
     ],
-    [{ ranges: [[{ subnet: '10.0.0.0/24' }, { subnet: 'fd00::/64' }]] }, 'mixed address families'],
+    [
+      { ranges: [[{ subnet: '10.0.0.0/24' }, { subnet: 'fd00::/64' }]] },
+      'invalid range set 0: mixed address families',
+    ],
     [
       { ranges: [[{ subnet: '10.0.0.0/24' }], [{ subnet: '10.0.0.0/16' }]] },
-      'range set 1 overlaps with 0',
+      'range set 0 overlaps with 1',
     ],
     [{}, 'no IP ranges specified'],
-    [{ ranges: [[{ subnet: 7 }]] }, 'ipam.ranges[0][0].subnet: expected a string, got 7'],
+    [
+      { ranges: [[{ subnet: 7 }]] },
+      'invalid range set 0: ipam.ranges[0][0].subnet: expected a string, got 7',
+    ],
   ])('refuses a bad range: %j', (ipam, message) => {
     expect(call('ADD', 'a', config(ipam)).json).toMatchObject({ code: 7, msg: message });
   });

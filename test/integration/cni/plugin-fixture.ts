@@ -14,6 +14,8 @@ export interface PluginCall {
   readonly verb: string;
   readonly config: object;
   readonly env?: Readonly<Record<string, string>>;
+  /** The directory of the plugins, ours by default. */
+  readonly bin?: string;
 }
 
 export interface PluginAnswer {
@@ -27,7 +29,7 @@ export interface PluginAnswer {
 /** Runs the plugin's executable in `netns`, or where we are, as a runtime does. */
 export function callPlugin(call: PluginCall, netns?: Netns): PluginAnswer {
   const run = (): PluginAnswer => {
-    const { status, stdout, stderr } = spawnSync(join(CNI_BIN, call.type), [], {
+    const { status, stdout, stderr } = spawnSync(join(call.bin ?? CNI_BIN, call.type), [], {
       env: environment(call),
       input: JSON.stringify(call.config),
       encoding: 'utf8',
@@ -37,9 +39,10 @@ export function callPlugin(call: PluginCall, netns?: Netns): PluginAnswer {
   return netns === undefined ? run() : netns.run(run);
 }
 
-/** Starts the plugin's executable and gives its answer when it ends. */
-export async function startPlugin(call: PluginCall): Promise<PluginAnswer> {
-  const child = spawn(join(CNI_BIN, call.type), [], { env: environment(call) });
+/** Starts the plugin's executable in `netns`, or where we are, and gives its answer when it ends. */
+export async function startPlugin(call: PluginCall, netns?: Netns): Promise<PluginAnswer> {
+  const start = () => spawn(join(call.bin ?? CNI_BIN, call.type), [], { env: environment(call) });
+  const child = netns === undefined ? start() : netns.run(start);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -55,8 +58,8 @@ export async function startPlugin(call: PluginCall): Promise<PluginAnswer> {
   return { status, stdout, stderr, json: parse(stdout) };
 }
 
-function environment({ verb, env }: PluginCall): Record<string, string> {
-  return { CNI_COMMAND: verb, CNI_PATH: CNI_BIN, CNI_IFNAME: 'eth0', ...env };
+function environment({ verb, env, bin = CNI_BIN }: PluginCall): Record<string, string> {
+  return { CNI_COMMAND: verb, CNI_PATH: bin, CNI_IFNAME: 'eth0', ...env };
 }
 
 function parse(text: string): Record<string, unknown> {

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools names the programs this module pins, so that go.mod keeps what they need.
+package tools
+
+import (
+	_ "github.com/containernetworking/cni/cnitool"
+)
