@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GO_MIN, goVersion } from '../test/peers/peer.ts';
 
 /*
  * `make test`: every check in turn, all of them even when one fails, and a closing line that counts
@@ -59,6 +60,10 @@ if (projects.length === 0) {
   results.push(step('types', 'tsc', ['-p', '.']));
   results.push(step('dead code', 'knip', []));
   projects.push('unit', 'integration');
+  if (goVersion() === undefined) {
+    const skip = `the suites of make test-peers: no Go ${GO_MIN} or newer on PATH`;
+    results.push({ passed: 0, failed: 0, skipped: [skip] });
+  }
 }
 for (const project of projects) results.push(suite(project));
 

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { getAsset, isSea } from 'node:sea';
-import { compileFunction } from 'node:vm';
 import { runAsPlugin } from './cni/executable.ts';
 
 /*
@@ -11,6 +9,8 @@ import { runAsPlugin } from './cni/executable.ts';
  */
 if (!runAsPlugin(basename(process.argv0))) {
   if (isSea()) {
+    const { createRequire } = process.getBuiltinModule('node:module');
+    const { compileFunction } = process.getBuiltinModule('node:vm');
     const source = getAsset('cli.cjs', 'utf8');
     const module = { exports: {} };
     // Packages in the bundle look at where they are, as CommonJS modules may.
@@ -19,8 +19,7 @@ if (!runAsPlugin(basename(process.argv0))) {
     const file = process.execPath;
     load(createRequire(file), module, module.exports, file, dirname(file));
   } else {
-    // Spelled so that the bundler of this file leaves it alone.
-    const path = './cli/main.ts';
-    void import(path);
+    // scripts/build.ts leaves this import out of the bundle, where the asset above takes its place.
+    void import('./cli/main.ts');
   }
 }

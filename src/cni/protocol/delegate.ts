@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Verb } from './environment.ts';
@@ -80,6 +79,8 @@ export function execPlugin(
   env: Readonly<Record<string, string | undefined>>,
   stdin: string,
 ): string {
+  // Loading it takes longer than most calls of a plugin whose IPAM is in this process.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { status, signal, stdout, stderr, error } = spawnSync(file, [], {
     env: { ...env },
     input: stdin,

@@ -1,0 +1,65 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Sample } from './measure.ts';
+
+const PAGE = join(import.meta.dirname, '../../docs/performance.md');
+
+/** What must hold for the benchmark to succeed. */
+export interface Goal {
+  readonly text: string;
+  readonly figure: number;
+  readonly limit: number;
+}
+
+/** One benchmark's outcome: a table for each measurement, and the goals. */
+export interface Report {
+  /** The name of its make target. */
+  readonly name: string;
+  readonly tables: readonly {
+    readonly title: string;
+    readonly unit: string;
+    /** The first is what the others are compared with. */
+    readonly samples: readonly Sample[];
+  }[];
+  readonly goals: readonly Goal[];
+}
+
+/**
+ * Prints a report, puts its tables into docs/performance.md between `<!-- name -->` and
+ * `<!-- /name -->`, and sets the exit status by whether all goals held.
+ */
+export function publish(report: Report): void {
+  const tables = report.tables.map(formatTable).join('\n');
+  const goals = report.goals.map(({ text, figure, limit }) => {
+    const held = figure <= limit ? 'held' : 'short';
+    return `- ${held}: ${text}: ${figure.toFixed(2)}, at most ${limit.toFixed(2)}`;
+  });
+  const body = `${tables}\n${goals.join('\n')}\n`;
+  process.stdout.write(body);
+  replaceSection(report.name, body);
+  const held = report.goals.filter(({ figure, limit }) => figure <= limit).length;
+  process.stdout.write(`\n${report.name}: ${held} of ${report.goals.length} goals held\n`);
+  process.exitCode = held === report.goals.length ? 0 : 1;
+}
+
+function formatTable({ title, unit, samples }: Report['tables'][number]): string {
+  const base = samples[0]?.median ?? Number.NaN;
+  const rows = samples.map(
+    ({ name, median, p5, p95 }) =>
+      `| ${name} | ${median.toFixed(1)} | ${p5.toFixed(1)} to ${p95.toFixed(1)} | ${(median / base).toFixed(2)} |`,
+  );
+  return [
+    `| ${title} | median, ${unit} | 5% to 95% | ratio |`,
+    '|---|---:|---:|---:|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function replaceSection(name: string, body: string): void {
+  const [start, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
+  const text = readFileSync(PAGE, 'utf8');
+  const [from, to] = [text.indexOf(start), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`docs/performance.md: no section ${name}`);
+  writeFileSync(PAGE, `${text.slice(0, from + start.length)}\n${body}\n${text.slice(to)}`);
+}
