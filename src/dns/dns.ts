@@ -3,7 +3,7 @@ import { DnsServer, type DnsServerOptions } from './server/server.ts';
 import { buildTable } from './table/build.ts';
 import { planKubernetesZone } from './zone/kubernetes.ts';
 
-/** Changes that come together are published together. */
+/** Changes that come within this time of the first are published together. */
 const SETTLE_MS = 5;
 
 /** What the cluster DNS is started with. */
@@ -19,7 +19,7 @@ export class ClusterDns {
   readonly server: DnsServer;
   readonly #options: ClusterDnsOptions;
   #unsubscribe: () => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
 
   private constructor(server: DnsServer, options: ClusterDnsOptions) {
     this.server = server;
@@ -31,15 +31,17 @@ export class ClusterDns {
     const dns = new ClusterDns(await DnsServer.start(options), options);
     await dns.#publish(store);
     dns.#unsubscribe = store.subscribe((state) => {
-      clearTimeout(dns.#timer);
-      dns.#timer = setTimeout(() => void dns.#publish(state).catch(options.onFailure), SETTLE_MS);
+      dns.#settling ??= setTimeout(() => {
+        dns.#settling = undefined;
+        void dns.#publish(state).catch(options.onFailure);
+      }, SETTLE_MS);
     });
     return dns;
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe();
-    clearTimeout(this.#timer);
+    clearTimeout(this.#settling);
     await this.server.stop();
   }
 

@@ -1,7 +1,16 @@
-import type { Addr } from './addr.ts';
+/** What an address consists of: the words from the highest to the lowest; IPv4 has `w3` alone. */
+export interface AddrParts {
+  readonly family: 4 | 6;
+  readonly w0: number;
+  readonly w1: number;
+  readonly w2: number;
+  readonly w3: number;
+  /** Of IPv6, such as `eth0`; empty for none (RFC 4007). */
+  readonly zone: string;
+}
 
 /** The text form of an address: dotted decimal for IPv4, RFC 5952 for IPv6. */
-export function formatAddr(addr: Addr): string {
+export function formatAddr(addr: AddrParts): string {
   if (addr.family === 4) return formatV4(addr.w3);
   const zone = addr.zone === '' ? '' : `%${addr.zone}`;
   // RFC 5952 section 5: an IPv4-mapped address shows the IPv4 part as such.

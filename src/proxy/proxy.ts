@@ -2,7 +2,7 @@ import type { ClusterState, Store } from '../cluster/store.ts';
 import type { ProxyBackend } from './backend.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 
-/** Changes that come together are sent together. */
+/** Changes that come within this time of the first are sent together. */
 const SETTLE_MS = 5;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
@@ -29,7 +29,8 @@ export class ServiceProxy implements Disposable {
   readonly #events: ProxyEvents;
   readonly #unsubscribe: () => void;
   readonly #resync: NodeJS.Timeout;
-  #timer: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MIN_MS;
   #synced = false;
 
@@ -55,7 +56,8 @@ export class ServiceProxy implements Disposable {
   close(): void {
     this.#unsubscribe();
     clearInterval(this.#resync);
-    clearTimeout(this.#timer);
+    clearTimeout(this.#settling);
+    clearTimeout(this.#retry);
   }
 
   [Symbol.dispose](): void {
@@ -64,12 +66,13 @@ export class ServiceProxy implements Disposable {
 
   #change(state: ClusterState, touched: readonly string[]): void {
     this.#table.update(state, touched);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#sync(), SETTLE_MS);
+    this.#settling ??= setTimeout(() => this.#sync(), SETTLE_MS);
   }
 
   #sync(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#settling);
+    this.#settling = undefined;
+    clearTimeout(this.#retry);
     const start = performance.now();
     const { routes, conflicts } = this.#table.routes();
     let changes: number | undefined;
@@ -79,7 +82,7 @@ export class ServiceProxy implements Disposable {
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
-      this.#timer = setTimeout(() => this.#sync(), this.#retryMs);
+      this.#retry = setTimeout(() => this.#sync(), this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     }
     this.#synced = failure === undefined;

@@ -189,7 +189,7 @@ export function pickChainSpec(family: 4 | 6, count: number): ChainSpec {
   const words = wordsOf(family);
   return {
     name: pickChain(count),
-    comment: `Services with ${count} endpoints`,
+    comment: `Services with ${count} endpoint${count === 1 ? '' : 's'}`,
     rules: [
       {
         comment: 'a random slot',

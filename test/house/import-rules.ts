@@ -1,0 +1,115 @@
+/** What the files below one folder (or one file) may import. The rule with the longest path holds. */
+export interface ImportRule {
+  readonly path: string;
+  /** Folders and files of podwire; a folder stands for all below it. Its own folder is allowed. */
+  readonly uses: readonly string[];
+  /** Packages; tests may use any. */
+  readonly packages: readonly string[];
+  /** Completes "... must not, because". */
+  readonly reason: string;
+}
+
+const rule = (
+  path: string,
+  uses: readonly string[],
+  reason: string,
+  packages: readonly string[] = [],
+): ImportRule => ({ path, uses, packages, reason });
+
+const errors = 'src/errors.ts';
+const base = ['src/sys', 'src/ipaddr', errors];
+/** What consumers see of the cluster. */
+const state = ['src/cluster/objects.ts', 'src/cluster/store.ts'];
+
+/** The layers of ARCHITECTURE.md. */
+export const IMPORT_RULES: readonly ImportRule[] = [
+  rule(errors, [], 'everything may throw them'),
+  rule('src/ipaddr', [], 'everything stands on it, so it stands on nothing'),
+  rule('src/sys', [errors], 'it is the door to libc and knows nobody behind it'),
+  rule('src/netlink', base, 'the codec knows the kernel and nothing of what is built with it'),
+  ...['route', 'nftables'].map((family) =>
+    rule(
+      `src/netlink/${family}`,
+      [
+        ...base,
+        ...['attribute', 'connection', 'error', 'message', 'struct', 'writer'].map(
+          (layer) => `src/netlink/${layer}.ts`,
+        ),
+      ],
+      'families of netlink do not know one another',
+    ),
+  ),
+  rule(
+    'src/cni',
+    ['src/netlink', ...base],
+    'plugins are started for each pod and must load little',
+  ),
+  rule('src/cni/protocol', base, 'the contract does not depend on those who keep it'),
+  rule(
+    'src/cni/runner',
+    ['src/cni/protocol', ...base],
+    'a runner executes plugins and never has them inside',
+  ),
+  ...['bridge', 'host-local-ipam', 'loopback'].map((plugin) =>
+    rule(
+      `src/cni/${plugin}`,
+      ['src/cni/protocol', 'src/netlink', ...base],
+      'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
+    ),
+  ),
+  rule('src/cluster', ['src/ipaddr', errors], 'what the cluster is does not depend on who asks', [
+    'js-yaml',
+    'valibot',
+  ]),
+  rule(
+    'src/proxy',
+    [...state, 'src/netlink', ...base],
+    'the proxy sees the cluster as objects and knows no source, no DNS and no agent',
+  ),
+  rule(
+    'src/proxy/model',
+    [...state, 'src/ipaddr', errors],
+    'the model is pure and the same for all backends',
+  ),
+  rule(
+    'src/proxy/nftables',
+    ['src/proxy/backend.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
+    'backends share backend.ts and the model, and never import one another',
+  ),
+  rule(
+    'src/dns',
+    [...state, ...base],
+    'the DNS server sees the cluster as objects and knows no source, no proxy and no agent',
+  ),
+  rule('src/dns/wire', ['src/ipaddr', errors], 'the wire format depends on no zone'),
+  rule('src/dns/zone', ['src/dns/wire', ...state, 'src/ipaddr', errors], 'planning a zone is pure'),
+  rule('src/dns/table', ['src/dns/wire', 'src/dns/zone', errors], 'a table is only bytes'),
+  rule(
+    'src/dns/server',
+    ['src/dns/table', 'src/dns/wire', ...base],
+    'threads answer from a table and know no cluster',
+  ),
+  rule(
+    'src/agent',
+    ['src/cluster', 'src/proxy', 'src/dns', 'src/netlink', ...base],
+    'the agent composes the parts that follow the cluster; plugins, lab and command line are not among them',
+    ['pino', 'prom-client'],
+  ),
+  rule(
+    'src/lab',
+    ['src/cni/runner', 'src/netlink', ...base],
+    'the lab runs podwire as its users do, through executables',
+    ['dns2'],
+  ),
+  rule(
+    'src/cli',
+    ['src/agent', 'src/lab', 'src/cni', 'src/proxy', 'src/cluster', 'src/dns', ...base],
+    'the command line is the only place with yargs, and has no business with the kernel',
+    ['yargs'],
+  ),
+  rule(
+    'src/entry.ts',
+    ['src/cni/executable.ts', 'src/cli/main.ts'],
+    'every plugin loads this file, so it chooses and does nothing else',
+  ),
+];
