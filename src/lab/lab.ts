@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { type NetworkList, parseNetworkList } from '../cni/runner/conflist.ts';
@@ -15,8 +16,16 @@ import { Runner } from '../cni/runner/runner.ts';
 import { PodwireError } from '../errors.ts';
 import { RouteConnection } from '../netlink/route/connection.ts';
 import { linkByName, linkSet } from '../netlink/route/link.ts';
-import { createNamedNetns, deleteNamedNetns, Netns } from '../sys/netns.ts';
-import { LAB_DIRECTORY, type LabPod, NODE, netnsPath, POD_PORT, PODS } from './layout.ts';
+import { createNamedNetns, deleteNamedNetns, deleteNetnsDirectory, Netns } from '../sys/netns.ts';
+import {
+  LAB_DIRECTORY,
+  type LabPod,
+  NETNS_DIRECTORY,
+  NODE,
+  netnsPath,
+  POD_PORT,
+  PODS,
+} from './layout.ts';
 import { endProcessesIn, pause, processesIn } from './processes.ts';
 
 const READY_TIMEOUT_MS = 15_000;
@@ -44,6 +53,8 @@ export interface LabOptions {
 /** Where the lab's copy of the manifests is. */
 export const MANIFESTS = join(LAB_DIRECTORY, 'manifests');
 const AGENT_LOG = join(LAB_DIRECTORY, 'agent.log');
+/** Says that the lab made the directory of namespaces, so that it takes it away as well. */
+const MADE_NETNS_DIRECTORY = join(LAB_DIRECTORY, 'made-netns-directory');
 
 /** Builds the lab; what is left of an earlier one goes first. Rejects with nothing left behind. */
 export async function labUp(options: LabOptions): Promise<void> {
@@ -63,6 +74,7 @@ async function build(options: LabOptions): Promise<void> {
   const { onStep, examples } = options;
   mkdirSync(LAB_DIRECTORY, { recursive: true, mode: 0o700 });
   cpSync(examples, MANIFESTS, { recursive: true });
+  if (!existsSync(NETNS_DIRECTORY)) writeFileSync(MADE_NETNS_DIRECTORY, '');
   onStep(`node: namespace ${NODE}`);
   createNamedNetns(netnsPath(NODE));
   using node = Netns.open(netnsPath(NODE));
@@ -91,6 +103,9 @@ export async function labDown(options: Pick<LabOptions, 'pluginDirectory'>): Pro
     for (const pod of PODS) detach(options, node, pod);
   }
   for (const name of names) deleteNamedNetns(netnsPath(name));
+  if (existsSync(MADE_NETNS_DIRECTORY) && existsSync(NETNS_DIRECTORY)) {
+    deleteNetnsDirectory(NETNS_DIRECTORY);
+  }
   rmSync(LAB_DIRECTORY, { recursive: true, force: true });
 }
 

@@ -3,6 +3,9 @@
 /** All of the lab's files; `lab down` removes it. */
 export const LAB_DIRECTORY = '/run/podwire-lab';
 
+/** Where `ip netns` looks for namespaces. */
+export const NETNS_DIRECTORY = '/run/netns';
+
 /** The node's network namespace, as `ip netns` knows it. */
 export const NODE = 'podwire-lab-node1';
 
@@ -25,5 +28,5 @@ export const POD_PORT = 8080;
 
 /** The path of a network namespace by its name. */
 export function netnsPath(name: string): string {
-  return `/run/netns/${name}`;
+  return `${NETNS_DIRECTORY}/${name}`;
 }

@@ -3,6 +3,8 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   writeFileSync,
@@ -144,6 +146,18 @@ export function deleteNamedNetns(path: string): void {
     if (reason !== ENOENT && reason !== EINVAL) throw new SysError('umount2', reason, path);
   }
   rmSync(path, { force: true });
+}
+
+/**
+ * Removes a directory of pins that createNamedNetns made, unless there is a pin in it. Gives
+ * whether it is gone.
+ */
+export function deleteNetnsDirectory(directory: string): boolean {
+  if (readdirSync(directory).length > 0) return false;
+  // Not detached: a pin that somebody makes at this moment keeps the mount busy, and the directory.
+  if (libc.umount2(cString(directory), 0) !== 0) return false;
+  rmdirSync(directory);
+  return true;
 }
 
 /** mount(2) without data; gives 0 or the errno. */

@@ -36,6 +36,7 @@ const get = (path: string): string =>
   inNode(PODWIRE, 'lab', 'probe', 'http', `http://127.0.0.1:10256${path}`, '1').trim();
 
 let before: string;
+const hadNetnsDirectory = existsSync('/run/netns');
 beforeAll(() => {
   before = hostState();
 });
@@ -117,6 +118,7 @@ describe('the lab', () => {
     expect(existsSync('/run/podwire-lab')).toBe(false);
     const left = existsSync('/run/netns') ? readdirSync('/run/netns') : [];
     expect(left.filter((name) => name.startsWith('podwire-lab'))).toEqual([]);
+    expect(existsSync('/run/netns')).toBe(hadNetnsDirectory);
     expect(hostState()).toBe(before);
     expect(run('lab', 'status').status).toBe(1);
     expect(run('lab', 'down').status).toBe(0);
