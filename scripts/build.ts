@@ -3,6 +3,7 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -11,6 +12,8 @@ import {
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { PLUGIN_TYPES } from '../src/cni/executable.ts';
+import { Elf } from './elf.ts';
+import { dropLibatomic } from './libatomic.ts';
 
 /*
  * `make build`: dist/podwire and dist/cni/<type>, one file on disk under all names. It holds Node
@@ -70,6 +73,8 @@ writeFileSync(
   }),
 );
 execFileSync(process.execPath, ['--no-warnings', '--build-sea', config], { stdio: 'pipe' });
+const executable = readFileSync(join(build, 'podwire'));
+if (dropLibatomic(new Elf(executable))) writeFileSync(join(build, 'podwire'), executable);
 chmodSync(join(build, 'podwire'), 0o755);
 
 mkdirSync(join(dist, 'cni'), { recursive: true });

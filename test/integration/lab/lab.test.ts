@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Netns } from '../../../src/sys/netns.ts';
@@ -165,6 +165,20 @@ describe('the command line', () => {
     for (const command of ['agent', 'cleanup', 'lab', 'cni', 'ip', 'version']) {
       expect(stdout).toContain(`podwire ${command}`);
     }
+  });
+
+  it('needs no library that comes with compilers only', () => {
+    const [library = ''] = globSync('/{usr/,}lib/*/libatomic.so.1');
+    expect(library).not.toBe('');
+    // The library is there for Node itself; hidden behind an empty file it can't be loaded.
+    const script = 'mount --bind /dev/null "$1" && exec "$2" version';
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      ['-m', 'sh', '-c', script, 'sh', library, PODWIRE],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    expect(stdout).toContain('podwire');
   });
 
   it('needs no Node on the machine, and writes no warning', () => {
