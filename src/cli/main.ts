@@ -1,4 +1,5 @@
 import yargs from 'yargs';
+import { PodwireError } from '../errors.ts';
 import { agentCommand } from './commands/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
@@ -9,31 +10,45 @@ import { versionCommand } from './commands/version.ts';
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 
+/** What was typed is no command. */
+class UsageError extends PodwireError {
+  constructor(message: string) {
+    super('ERR_USAGE', message);
+  }
+}
+
 /*
  * The command line. An answer goes to stdout and nothing else does. Exit status: 0 ok, 1 failure, 2
  * usage.
  */
-void yargs(process.argv.slice(2))
-  .scriptName('podwire')
-  .usage('$0 <command>: the network of a Linux node, in one agent')
-  .command(agentCommand)
-  .command(cleanupCommand)
-  .command(labCommand)
-  .command(cniCommand)
-  .command(ipCommand)
-  .command(versionCommand)
-  .demandCommand(1, 'expected a command')
-  .strict()
-  .version(false)
-  .help()
-  .wrap(100)
-  .fail((message, error) => {
-    // yargs gives an error only for what a handler threw, or a check.
-    if (message) {
-      process.stderr.write(`podwire: ${message}\nTry "podwire --help".\n`);
-      process.exit(EXIT_USAGE);
-    }
-    process.stderr.write(`podwire: ${error.message}\n`);
-    process.exit(EXIT_FAILURE);
-  })
-  .parseAsync();
+async function main(): Promise<void> {
+  try {
+    await yargs(process.argv.slice(2))
+      .scriptName('podwire')
+      .usage('$0 <command>: the network of a Linux node, in one agent')
+      .command(agentCommand)
+      .command(cleanupCommand)
+      .command(labCommand)
+      .command(cniCommand)
+      .command(ipCommand)
+      .command(versionCommand)
+      .demandCommand(1, 'expected a command')
+      .strict()
+      .version(false)
+      .help()
+      .wrap(100)
+      .fail((message, error) => {
+        // There is a message for what yargs itself, or a check, finds wrong; an error alone is what
+        // a handler threw.
+        throw message ? new UsageError(message) : error;
+      })
+      .parseAsync();
+  } catch (error) {
+    const isUsage = error instanceof UsageError;
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`podwire: ${message}\n${isUsage ? 'Try "podwire --help".\n' : ''}`);
+    process.exit(isUsage ? EXIT_USAGE : EXIT_FAILURE);
+  }
+}
+
+void main();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
+import { isObject } from '../../cni/protocol/fields.ts';
 import { loadNetworkList, type NetworkList } from '../../cni/runner/conflist.ts';
 import { type AttachmentRequest, Runner } from '../../cni/runner/runner.ts';
 import { formatJson } from '../output.ts';
@@ -11,7 +12,7 @@ interface Args {
   ifname: string;
   'container-id'?: string | undefined;
   args: string;
-  capabilities: string;
+  capabilities: Readonly<Record<string, unknown>>;
   path: string;
   'conf-dir': string;
   'cache-dir': string;
@@ -20,6 +21,16 @@ interface Args {
 /** What cnitool calls a namespace it is given no container for. */
 function defaultContainerId(netns: string): string {
   return `cnitool-${createHash('sha512').update(netns).digest('hex').slice(0, 20)}`;
+}
+
+function parseCapabilities(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch {
+    // Said below, for what is no JSON and for what is no object alike.
+  }
+  throw new Error(`--capabilities: expected a JSON object, got ${text}`);
 }
 
 function options(yargs: Argv): Argv<Args> {
@@ -41,6 +52,7 @@ function options(yargs: Argv): Argv<Args> {
       type: 'string',
       default: process.env.CAP_ARGS ?? '{}',
       describe: 'values for capabilities, as JSON',
+      coerce: parseCapabilities,
     })
     .option('path', {
       type: 'string',
@@ -78,7 +90,7 @@ function verb(
         ifName: args.ifname,
         netns,
         args: args.args,
-        capabilities: JSON.parse(args.capabilities) as Record<string, unknown>,
+        capabilities: args.capabilities,
       });
     },
   };

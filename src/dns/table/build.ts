@@ -54,7 +54,7 @@ function encodeEntry(zone: Zone, name: string, wire: Uint8Array, ttlSeconds: num
   head[1] = wire.length;
   new DataView(head.buffer).setUint16(2, rrsets.length, true);
   head.set(wire, ENTRY_HEADER_BYTES);
-  return join([head, ...rrsets]);
+  return Buffer.concat([head, ...rrsets]);
 }
 
 function encodeRrset(
@@ -74,8 +74,8 @@ function encodeRrset(
   );
   const [first] = answers;
   const isUniform = answers.every((each) => each.length === first?.length);
-  const body = join(answers);
-  const extra = join(additional);
+  const body = Buffer.concat(answers);
+  const extra = Buffer.concat(additional);
   const bytes = new Uint8Array(align4(RRSET_HEADER_BYTES + body.length + extra.length));
   const view = new DataView(bytes.buffer);
   view.setUint16(0, type, true);
@@ -99,15 +99,5 @@ function encodeRecord(owner: Uint8Array, record: Rdata, ttlSeconds: number): Uin
   view.setUint32(owner.length + 4, record.ttl ?? ttlSeconds);
   view.setUint16(owner.length + 8, record.bytes.length);
   bytes.set(record.bytes, owner.length + 10);
-  return bytes;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
   return bytes;
 }

@@ -23,7 +23,7 @@ export function setUserdata(options: {
   readonly hostEndianKey: boolean;
   readonly hostEndianData: boolean;
 }): Uint8Array {
-  return join([
+  return Buffer.concat([
     entry(SET_KEY_BYTE_ORDER, byteOrder(options.hostEndianKey)),
     entry(SET_DATA_BYTE_ORDER, byteOrder(options.hostEndianData)),
     entry(SET_COMMENT, cString(options.comment)),
@@ -44,15 +44,5 @@ function entry(type: number, value: Uint8Array): Uint8Array {
   if (value.length > VALUE_BYTES_MAX) {
     throw new RangeError(`nftables userdata of ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
   }
-  return join([Uint8Array.of(type, value.length), value]);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return Buffer.concat([Uint8Array.of(type, value.length), value]);
 }

@@ -138,11 +138,19 @@ describe('the command line', () => {
     ],
     [['agent', '--manifests', '/nonexistent'], 1, 'ENOENT'],
     [['cni', 'add', 'none', '/run/netns/none'], 1, 'no net configuration with name "none"'],
+    [
+      ['cni', 'add', 'none', '/run/netns/none', '--capabilities', '[1]'],
+      2,
+      '--capabilities: expected a JSON object, got [1]',
+    ],
   ])('answers %j with status %i', (args, status, message) => {
     const answer = run(...args);
     expect(answer.status).toBe(status);
     expect(answer.stdout).toBe('');
     expect(answer.stderr).toContain(message);
+    // One line on what is wrong, and one on where to find help; never a stack.
+    const lines = answer.stderr.split('\n').filter((line) => !/^\{|^$/.test(line));
+    expect(lines.length).toBeLessThanOrEqual(2);
   });
 
   it('says what addresses are', () => {
