@@ -136,7 +136,12 @@ describe('the command line', () => {
       2,
       '--dns-port: expected a whole number from 0 to 65535',
     ],
-    [['agent', '--manifests', '/nonexistent'], 1, 'ENOENT'],
+    [
+      ['agent', '--manifests', '/nonexistent'],
+      1,
+      'manifests: expected a readable directory, got "/nonexistent" (ENOENT)',
+    ],
+    [['agent', '--manifests', ''], 2, '--manifests: expected a directory, got ""'],
     [['cni', 'add', 'none', '/run/netns/none'], 1, 'no net configuration with name "none"'],
     [
       ['cni', 'add', 'none', '/run/netns/none', '--capabilities', '[1]'],
