@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs';
-import { classify } from '../../ipaddr/classify.ts';
+import { classify } from '../../ipaddr/classify/classify.ts';
 import { parseAddr } from '../../ipaddr/parse-addr.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../output.ts';
 
@@ -29,7 +29,7 @@ const classifyCommand: CommandModule<object, Args> = {
         ? '-'
         : `${each.addressClass}${each.classPrefixBits === undefined ? '' : ` /${each.classPrefixBits}`}`,
       each.isGlobal ? 'yes' : 'no',
-      each.special.map(({ name, source }) => `${name} (${source})`).join(', ') || 'ordinary',
+      each.blocks.map(({ name, source }) => `${name} (${source})`).join(', ') || 'ordinary',
     ]);
     process.stdout.write(formatTable(['ADDRESS', 'FAMILY', 'CLASS', 'GLOBAL', 'WHAT IT IS'], rows));
   },
