@@ -1,8 +1,15 @@
 import * as v from 'valibot';
 import { PodwireError } from '../errors.ts';
-import { tryParseAddr } from '../ipaddr/parse-addr.ts';
-import type { ClusterObject, EndpointSlice, Service } from './objects.ts';
-import { endpointSliceSchema, serviceSchema } from './schema.ts';
+import { tryParseAddrLenient } from '../ipaddr/parse-addr.ts';
+import type {
+  ClusterObject,
+  Endpoint,
+  EndpointSlice,
+  Node,
+  Service,
+  ServiceCidr,
+} from './objects.ts';
+import { endpointSliceSchema, nodeSchema, serviceCidrSchema, serviceSchema } from './schema.ts';
 
 /** Steps from an object's root to a field: names, and numbers for list items. */
 export type FieldPath = readonly (string | number)[];
@@ -43,13 +50,17 @@ export function decodeObject(value: unknown): ClusterObject | undefined {
       return decodeService(value);
     case 'discovery.k8s.io/v1 EndpointSlice':
       return decodeEndpointSlice(value);
+    case 'v1 Node':
+      return decodeNode(value);
+    case 'networking.k8s.io/v1 ServiceCIDR':
+      return decodeServiceCidr(value);
     default:
       return undefined;
   }
 }
 
 function decodeService(value: unknown): Service {
-  const { metadata, spec } = check(serviceSchema, value);
+  const { metadata, spec, status } = check(serviceSchema, value);
   const clusterIPs = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
   if (clusterIPs.length > 1 && clusterIPs.includes('None')) {
     throw new FieldError(['spec', 'clusterIPs'], 'expected "None" to stand alone');
@@ -71,9 +82,62 @@ function decodeService(value: unknown): Service {
     ports: spec.ports.map(({ name, nodePort, ...port }) => ({
       ...port,
       name: name ?? '',
-      ...(nodePort === undefined ? {} : { nodePort }),
+      ...(nodePort ? { nodePort } : {}),
     })),
     ...(spec.externalName === undefined ? {} : { externalName: spec.externalName }),
+    ...decodeTraffic(spec, status),
+  };
+}
+
+/** kube-proxy's default for clients that stay with their endpoint: three hours. */
+const AFFINITY_DEFAULT_SECONDS = 10_800;
+
+/** How a Service wants its traffic sent. What is at its default is left out. */
+function decodeTraffic(
+  spec: v.InferOutput<typeof serviceSchema>['spec'],
+  status: v.InferOutput<typeof serviceSchema>['status'],
+): Partial<Service> {
+  const sticky = spec.sessionAffinity === 'ClientIP';
+  const ingress = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
+    ip === undefined ? [] : [{ ip, ...(ipMode === undefined ? {} : { ipMode }) }],
+  );
+  return {
+    ...(spec.externalIPs?.length ? { externalIPs: spec.externalIPs } : {}),
+    ...(spec.externalTrafficPolicy === 'Local' ? { externalTrafficPolicy: 'Local' } : {}),
+    ...(spec.internalTrafficPolicy === 'Local' ? { internalTrafficPolicy: 'Local' } : {}),
+    ...(sticky
+      ? {
+          affinitySeconds:
+            spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_DEFAULT_SECONDS,
+        }
+      : {}),
+    ...(spec.loadBalancerSourceRanges?.length
+      ? { loadBalancerSourceRanges: spec.loadBalancerSourceRanges }
+      : {}),
+    ...(spec.healthCheckNodePort ? { healthCheckNodePort: spec.healthCheckNodePort } : {}),
+    ...(ingress.length > 0 ? { loadBalancerIngress: ingress } : {}),
+  };
+}
+
+function decodeNode(value: unknown): Node {
+  const { metadata, spec, status } = check(nodeSchema, value);
+  const { name, labels, annotations, deletionTimestamp } = metadata;
+  return {
+    kind: 'Node',
+    metadata: { name, namespace: '', labels, annotations },
+    deleting: deletionTimestamp != null,
+    podCIDRs: spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []),
+    addresses: status.addresses ?? [],
+    taints: (spec.taints ?? []).map(({ key }) => key),
+  };
+}
+
+function decodeServiceCidr(value: unknown): ServiceCidr {
+  const { metadata, spec } = check(serviceCidrSchema, value);
+  return {
+    kind: 'ServiceCIDR',
+    metadata: { ...metadata, namespace: '' },
+    cidrs: spec.cidrs ?? [],
   };
 }
 
@@ -84,17 +148,16 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
     kind: 'EndpointSlice',
     metadata,
     addressType,
-    endpoints: (endpoints ?? []).map(({ addresses, hostname, nodeName, conditions }, index) => {
+    endpoints: (endpoints ?? []).map(({ addresses, conditions, hints, ...endpoint }, index) => {
       addresses.forEach((address, at) => {
-        if (addressType === 'FQDN' || tryParseAddr(address)?.family === family) return;
+        if (addressType === 'FQDN' || tryParseAddrLenient(address)?.family === family) return;
         const path = ['endpoints', index, 'addresses', at];
         throw new FieldError(path, `expected an ${addressType} address, got "${address}"`);
       });
       const { ready, serving, terminating } = conditions;
       return {
         addresses,
-        ...(hostname === undefined ? {} : { hostname }),
-        ...(nodeName === undefined ? {} : { nodeName }),
+        ...decodePlace(endpoint, hints),
         conditions: {
           ...(ready == null ? {} : { ready }),
           ...(serving == null ? {} : { serving }),
@@ -107,6 +170,29 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
       protocol,
       ...(port == null ? {} : { port }),
     })),
+  };
+}
+
+type EndpointSchema = NonNullable<v.InferOutput<typeof endpointSliceSchema>['endpoints']>[number];
+
+/** Where an endpoint is, and whom it is meant for. */
+function decodePlace(
+  { hostname, nodeName, zone }: Omit<EndpointSchema, 'addresses' | 'conditions' | 'hints'>,
+  hints: EndpointSchema['hints'],
+): Omit<Endpoint, 'addresses' | 'conditions'> {
+  const names = (items: readonly { name: string }[]) => items.map(({ name }) => name);
+  return {
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(nodeName === undefined ? {} : { nodeName }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(hints == null
+      ? {}
+      : {
+          hints: {
+            ...(hints.forZones?.length ? { forZones: names(hints.forZones) } : {}),
+            ...(hints.forNodes?.length ? { forNodes: names(hints.forNodes) } : {}),
+          },
+        }),
   };
 }
 

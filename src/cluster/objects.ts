@@ -24,6 +24,16 @@ export interface ServicePort {
   readonly nodePort?: number;
 }
 
+/** Which endpoints traffic may go to (core/v1 ServiceInternalTrafficPolicy and its external twin). */
+export type TrafficPolicy = 'Cluster' | 'Local';
+
+/** core/v1 LoadBalancerIngress that has an address; those with a host name alone are left out. */
+export interface LoadBalancerIngress {
+  readonly ip: string;
+  /** `Proxy`: packets come to the node's own address, so the address is none of the proxy's (KEP-1860). */
+  readonly ipMode?: 'VIP' | 'Proxy';
+}
+
 /** core/v1 Service. */
 export interface Service {
   readonly kind: 'Service';
@@ -33,6 +43,15 @@ export interface Service {
   readonly clusterIPs: readonly string[];
   readonly ports: readonly ServicePort[];
   readonly externalName?: string;
+  readonly externalIPs?: readonly string[];
+  readonly externalTrafficPolicy?: TrafficPolicy;
+  readonly internalTrafficPolicy?: TrafficPolicy;
+  /** Seconds a client stays with its endpoint, for sessionAffinity ClientIP; else absent. */
+  readonly affinitySeconds?: number;
+  /** CIDRs in text form. */
+  readonly loadBalancerSourceRanges?: readonly string[];
+  readonly healthCheckNodePort?: number;
+  readonly loadBalancerIngress?: readonly LoadBalancerIngress[];
 }
 
 /** discovery.k8s.io/v1 Endpoint. Conditions keep "absent" apart from false, as the API does. */
@@ -40,6 +59,12 @@ export interface Endpoint {
   readonly addresses: readonly string[];
   readonly hostname?: string;
   readonly nodeName?: string;
+  readonly zone?: string;
+  /** Whom the controller means the endpoint for (KEP-2433, KEP-3015). */
+  readonly hints?: {
+    readonly forZones?: readonly string[];
+    readonly forNodes?: readonly string[];
+  };
   readonly conditions: {
     readonly ready?: boolean;
     readonly serving?: boolean;
@@ -63,8 +88,26 @@ export interface EndpointSlice {
   readonly ports: readonly EndpointPort[];
 }
 
+/** core/v1 Node. Its namespace is empty. */
+export interface Node {
+  readonly kind: 'Node';
+  readonly metadata: Metadata;
+  readonly deleting: boolean;
+  readonly podCIDRs: readonly string[];
+  readonly addresses: readonly { readonly type: string; readonly address: string }[];
+  /** The taints' keys. */
+  readonly taints: readonly string[];
+}
+
+/** networking.k8s.io/v1 ServiceCIDR: where cluster IPs come from. Its namespace is empty. */
+export interface ServiceCidr {
+  readonly kind: 'ServiceCIDR';
+  readonly metadata: Metadata;
+  readonly cidrs: readonly string[];
+}
+
 /** Any object the store holds. */
-export type ClusterObject = Service | EndpointSlice;
+export type ClusterObject = Service | EndpointSlice | Node | ServiceCidr;
 
 /** `kind/namespace/name`: one object's identity in the store. */
 export function objectKey(object: ClusterObject): string {

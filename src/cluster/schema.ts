@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { tryParseAddr } from '../ipaddr/parse-addr.ts';
+import { tryParseAddrLenient } from '../ipaddr/parse-addr.ts';
+import { tryParsePrefix } from '../ipaddr/prefix.ts';
 
 /*
  * The shape of the Kubernetes objects podwire reads, as they stand in YAML or JSON. Fields that are
@@ -10,6 +11,8 @@ import { tryParseAddr } from '../ipaddr/parse-addr.ts';
 const ENDPOINTS_MAX = 1000; // discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints"
 const ADDRESSES_MAX = 100;
 const PORTS_MAX = 100;
+/** Longer lists of anything else are refused; the API server has no smaller limit. */
+const LIST_MAX = 10_000;
 
 /** RFC 1123 label, or several with dots between (subdomain). */
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -40,8 +43,47 @@ const protocol = v.optional(
 );
 
 const CLUSTER_IP = 'expected an IP address or "None"';
-const isClusterIP = (text: string) => text === 'None' || tryParseAddr(text) !== undefined;
+const isClusterIP = (text: string) => text === 'None' || tryParseAddrLenient(text) !== undefined;
 const clusterIP = v.pipe(v.string(CLUSTER_IP), v.check(isClusterIP, CLUSTER_IP));
+
+const NODE_PORT = 'expected a node port from 0 to 65535';
+/** 0 stands for "none assigned". */
+const nodePort = v.optional(
+  v.pipe(
+    v.number(NODE_PORT),
+    v.integer(NODE_PORT),
+    v.minValue(0, NODE_PORT),
+    v.maxValue(65535, NODE_PORT),
+  ),
+);
+
+const ADDRESS = 'expected an IP address';
+/** Addresses of old objects may have leading zeros (KEP-4858); they are read as decimal. */
+const address = v.pipe(
+  v.string(ADDRESS),
+  v.check((text) => tryParseAddrLenient(text) !== undefined, ADDRESS),
+);
+
+const CIDR = 'expected an IP prefix such as 10.0.0.0/8';
+const cidr = v.pipe(
+  v.string(CIDR),
+  v.transform((text) => text.trim()),
+  v.check((text) => tryParsePrefix(text) !== undefined, CIDR),
+);
+
+const listOf = <T extends v.GenericSchema>(item: T, max: number, what: string) =>
+  v.optional(
+    v.nullable(
+      v.pipe(
+        v.array(item, `expected a list of ${what}`),
+        v.maxLength(max, `expected at most ${max} ${what}`),
+      ),
+    ),
+  );
+
+const trafficPolicy = v.optional(v.picklist(['Cluster', 'Local'], 'expected "Cluster" or "Local"'));
+
+const AFFINITY_SECONDS = 'expected seconds from 1 to 86400';
 
 const strings = v.optional(
   v.record(v.string(), v.string('expected a string'), 'expected a map of strings'),
@@ -90,7 +132,7 @@ export const serviceSchema = v.object({
         v.pipe(
           v.array(
             v.object(
-              { name: portName, protocol, port, nodePort: v.optional(port) },
+              { name: portName, protocol, port, nodePort },
               'expected a port with its number',
             ),
             'expected a list of ports',
@@ -99,9 +141,92 @@ export const serviceSchema = v.object({
         ),
         [],
       ),
+      externalIPs: listOf(address, LIST_MAX, 'addresses'),
+      externalTrafficPolicy: trafficPolicy,
+      internalTrafficPolicy: trafficPolicy,
+      sessionAffinity: v.optional(
+        v.picklist(['None', 'ClientIP'], 'expected "None" or "ClientIP"'),
+        'None',
+      ),
+      sessionAffinityConfig: v.optional(
+        v.nullable(
+          v.object({
+            clientIP: v.optional(
+              v.nullable(
+                v.object({
+                  timeoutSeconds: v.optional(
+                    v.pipe(
+                      v.number(AFFINITY_SECONDS),
+                      v.integer(AFFINITY_SECONDS),
+                      v.minValue(1, AFFINITY_SECONDS),
+                      v.maxValue(86_400, AFFINITY_SECONDS),
+                    ),
+                  ),
+                }),
+              ),
+            ),
+          }),
+        ),
+      ),
+      loadBalancerSourceRanges: listOf(cidr, LIST_MAX, 'IP prefixes'),
+      healthCheckNodePort: nodePort,
     },
     'expected the spec of a Service',
   ),
+  status: v.optional(
+    v.object({
+      loadBalancer: v.optional(
+        v.object({
+          ingress: listOf(
+            v.object({
+              ip: v.optional(address),
+              ipMode: v.optional(v.picklist(['VIP', 'Proxy'], 'expected "VIP" or "Proxy"')),
+            }),
+            LIST_MAX,
+            'ingress points',
+          ),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** core/v1 Node. */
+export const nodeSchema = v.object({
+  metadata: v.object({
+    name: subdomain('a name'),
+    labels: strings,
+    annotations: strings,
+    deletionTimestamp: v.optional(v.nullable(v.string('expected a time'))),
+  }),
+  spec: v.optional(
+    v.object({
+      podCIDR: v.optional(v.string(CIDR)),
+      podCIDRs: listOf(cidr, 2, 'IP prefixes'),
+      taints: listOf(
+        v.object({ key: v.string('expected the key of a taint') }),
+        LIST_MAX,
+        'taints',
+      ),
+    }),
+    {},
+  ),
+  status: v.optional(
+    v.object({
+      addresses: listOf(
+        v.object({ type: v.string('expected a type'), address: v.string('expected an address') }),
+        LIST_MAX,
+        'addresses',
+      ),
+    }),
+    {},
+  ),
+});
+
+/** networking.k8s.io/v1 ServiceCIDR. */
+export const serviceCidrSchema = v.object({
+  metadata: v.object({ name: subdomain('a name'), labels: strings, annotations: strings }),
+  spec: v.object({ cidrs: listOf(cidr, 2, 'IP prefixes') }, 'expected the spec of a ServiceCIDR'),
 });
 
 const condition = v.optional(v.nullable(v.boolean('expected true or false')));
@@ -123,6 +248,23 @@ export const endpointSliceSchema = v.object({
               ),
               hostname: v.optional(label('a host name')),
               nodeName: v.optional(v.string('expected a node name')),
+              zone: v.optional(v.string('expected a zone')),
+              hints: v.optional(
+                v.nullable(
+                  v.object({
+                    forZones: listOf(
+                      v.object({ name: v.string('expected a zone') }),
+                      ADDRESSES_MAX,
+                      'zones',
+                    ),
+                    forNodes: listOf(
+                      v.object({ name: v.string('expected a node name') }),
+                      ADDRESSES_MAX,
+                      'nodes',
+                    ),
+                  }),
+                ),
+              ),
               conditions: v.optional(
                 v.object(
                   { ready: condition, serving: condition, terminating: condition },

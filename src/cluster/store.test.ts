@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterObject } from './objects.ts';
-import { Store } from './store.ts';
+import { type Change, Store } from './store.ts';
 
 const metadata = (name: string, labels: Record<string, string> = {}) => ({
   name,
@@ -29,7 +29,7 @@ describe('Store', () => {
   it('tells which Services a difference concerns, and nothing when there is none', () => {
     const store = new Store();
     const touched: string[][] = [];
-    store.subscribe((_, names) => touched.push([...names]));
+    store.subscribe((_, { services }) => touched.push([...services]));
     const all = [service('a', '10.0.0.1'), slice('a-1', 'a'), service('b', '10.0.0.2')];
     expect(store.replace(all)).toBe(true);
     expect(store.replace(structuredClone(all))).toBe(false);
@@ -42,6 +42,35 @@ describe('Store', () => {
     ]);
     expect(store.generation).toBe(3);
     expect(store.size).toBe(1);
+  });
+
+  it('keeps nodes and ranges of cluster addresses by name, and says which of them changed', () => {
+    const store = new Store();
+    const changes: Change[] = [];
+    store.subscribe((_, change) => changes.push(change));
+    const metadata = (name: string) => ({ name, namespace: '', labels: {}, annotations: {} });
+    const node = (name: string, deleting = false): ClusterObject => ({
+      kind: 'Node',
+      metadata: metadata(name),
+      deleting,
+      podCIDRs: [],
+      addresses: [],
+      taints: [],
+    });
+    const cidr: ClusterObject = {
+      kind: 'ServiceCIDR',
+      metadata: metadata('kubernetes'),
+      cidrs: ['10.96.0.0/12'],
+    };
+    store.replace([node('n1'), node('n2'), cidr]);
+    expect([...store.nodes.keys()]).toEqual(['n1', 'n2']);
+    expect([...store.serviceCidrs.keys()]).toEqual(['kubernetes']);
+    store.replace([node('n1', true)]);
+    expect(store.nodes.get('n1')).toMatchObject({ deleting: true });
+    expect(changes).toEqual([
+      { services: [], nodes: ['n1', 'n2'], serviceCidrs: ['kubernetes'] },
+      { services: [], nodes: ['n2', 'n1'], serviceCidrs: ['kubernetes'] },
+    ]);
   });
 
   it('gives the slices of a Service by name, also before the Service is there', () => {

@@ -1,9 +1,11 @@
 import {
   type ClusterObject,
   type EndpointSlice,
+  type Node,
   objectKey,
   SERVICE_NAME_LABEL,
   type Service,
+  type ServiceCidr,
 } from './objects.ts';
 
 /** What the consumers (proxy, dns) see of the cluster. */
@@ -12,12 +14,31 @@ export interface ClusterState {
   readonly generation: number;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** By name. */
+  readonly serviceCidrs: ReadonlyMap<string, ServiceCidr>;
   /** The slices that carry the label of the Service, in the order of their names. */
   slicesOf(namespace: string, service: string): readonly EndpointSlice[];
 }
 
-/** Called after a change, with the `namespace/name` of each Service it concerns. */
-export type OnChange = (state: ClusterState, touched: readonly string[]) => void;
+/** What a change concerns; each list holds a name once. */
+export interface Change {
+  /** `namespace/name` of each Service that changed, or whose EndpointSlices did. */
+  readonly services: readonly string[];
+  readonly nodes: readonly string[];
+  readonly serviceCidrs: readonly string[];
+}
+
+/** Called after a change. */
+export type OnChange = (state: ClusterState, change: Change) => void;
+
+/** The names a change has gathered so far. */
+interface Touched {
+  readonly services: Set<string>;
+  readonly nodes: Set<string>;
+  readonly serviceCidrs: Set<string>;
+}
 
 /**
  * The cluster's objects in memory. A source hands over all the objects it has; the store finds
@@ -26,6 +47,8 @@ export type OnChange = (state: ClusterState, touched: readonly string[]) => void
 export class Store implements ClusterState {
   generation = 0;
   readonly services = new Map<string, Service>();
+  readonly nodes = new Map<string, Node>();
+  readonly serviceCidrs = new Map<string, ServiceCidr>();
   readonly #objects = new Map<string, ClusterObject>();
   readonly #text = new Map<string, string>();
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
@@ -44,21 +67,36 @@ export class Store implements ClusterState {
 
   /** Makes `objects` all there is. Gives whether anything changed. */
   replace(objects: readonly ClusterObject[]): boolean {
-    const touched = new Set<string>();
+    const touched: Touched = {
+      services: new Set(),
+      nodes: new Set(),
+      serviceCidrs: new Set(),
+    };
     const wanted = new Map(objects.map((object) => [objectKey(object), object]));
+    let changed = false;
     for (const [key, object] of this.#objects) {
-      if (!wanted.has(key)) this.#remove(key, object, touched);
+      if (wanted.has(key)) continue;
+      this.#remove(key, object, touched);
+      changed = true;
     }
     for (const [key, object] of wanted) {
       const text = JSON.stringify(object);
       if (this.#text.get(key) === text) continue;
       const before = this.#objects.get(key);
       if (before !== undefined) this.#remove(key, before, touched);
-      this.#put(key, object, text, touched);
+      this.#objects.set(key, object);
+      this.#text.set(key, text);
+      this.#put(key, object, touched);
+      changed = true;
     }
-    if (touched.size === 0) return false;
+    if (!changed) return false;
     this.generation += 1;
-    for (const listener of this.#listeners) listener(this, [...touched]);
+    const change = {
+      services: [...touched.services],
+      nodes: [...touched.nodes],
+      serviceCidrs: [...touched.serviceCidrs],
+    };
+    for (const listener of this.#listeners) listener(this, change);
     return true;
   }
 
@@ -68,37 +106,63 @@ export class Store implements ClusterState {
     return () => this.#listeners.delete(listener);
   }
 
-  #put(key: string, object: ClusterObject, text: string, touched: Set<string>): void {
-    this.#objects.set(key, object);
-    this.#text.set(key, text);
-    const service = serviceKeyOf(object);
-    touched.add(service);
-    if (object.kind === 'Service') {
-      this.services.set(service, object);
-      return;
+  #put(key: string, object: ClusterObject, touched: Touched): void {
+    const { name } = object.metadata;
+    switch (object.kind) {
+      case 'Service':
+        this.services.set(serviceKeyOf(object), object);
+        touched.services.add(serviceKeyOf(object));
+        break;
+      case 'EndpointSlice': {
+        const service = serviceKeyOf(object);
+        const slices = this.#slices.get(service) ?? new Map<string, EndpointSlice>();
+        slices.set(key, object);
+        this.#slices.set(service, slices);
+        touched.services.add(service);
+        break;
+      }
+      case 'Node':
+        this.nodes.set(name, object);
+        touched.nodes.add(name);
+        break;
+      case 'ServiceCIDR':
+        this.serviceCidrs.set(name, object);
+        touched.serviceCidrs.add(name);
+        break;
     }
-    const slices = this.#slices.get(service) ?? new Map<string, EndpointSlice>();
-    slices.set(key, object);
-    this.#slices.set(service, slices);
   }
 
-  #remove(key: string, object: ClusterObject, touched: Set<string>): void {
+  #remove(key: string, object: ClusterObject, touched: Touched): void {
     this.#objects.delete(key);
     this.#text.delete(key);
-    const service = serviceKeyOf(object);
-    touched.add(service);
-    if (object.kind === 'Service') {
-      this.services.delete(service);
-      return;
+    const { name } = object.metadata;
+    switch (object.kind) {
+      case 'Service':
+        this.services.delete(serviceKeyOf(object));
+        touched.services.add(serviceKeyOf(object));
+        break;
+      case 'EndpointSlice': {
+        const service = serviceKeyOf(object);
+        const slices = this.#slices.get(service);
+        slices?.delete(key);
+        if (slices?.size === 0) this.#slices.delete(service);
+        touched.services.add(service);
+        break;
+      }
+      case 'Node':
+        this.nodes.delete(name);
+        touched.nodes.add(name);
+        break;
+      case 'ServiceCIDR':
+        this.serviceCidrs.delete(name);
+        touched.serviceCidrs.add(name);
+        break;
     }
-    const slices = this.#slices.get(service);
-    slices?.delete(key);
-    if (slices?.size === 0) this.#slices.delete(service);
   }
 }
 
 /** The Service an object concerns. A slice without the label concerns one that cannot exist. */
-function serviceKeyOf(object: ClusterObject): string {
+function serviceKeyOf(object: Service | EndpointSlice): string {
   const { namespace, name, labels } = object.metadata;
   if (object.kind === 'Service') return `${namespace}/${name}`;
   return `${namespace}/${labels[SERVICE_NAME_LABEL] ?? ''}`;

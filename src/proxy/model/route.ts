@@ -1,78 +1,258 @@
 import {
   type EndpointSlice,
   isHeadless,
-  isReady,
   type Protocol,
   type Service,
   type ServicePort,
 } from '../../cluster/objects.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
-import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
+import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
+import { Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
+import { clusterChoice, localChoice } from './choice.ts';
+import { candidatesOf } from './endpoint.ts';
+import { type Pool, samePool } from './pool.ts';
+import { detects, type ModelSettings } from './settings.ts';
 
-/** More endpoints of one port than this are left out; discovery.k8s.io has 1000 to a slice. */
-const ENDPOINTS_MAX = 32_768;
+/** Who sent a packet: a pod of this node as the detector sees it, the node itself, anybody else. */
+export type Origin = 'pod' | 'host' | 'outside';
 
-/** Where a connection may be sent. */
-export interface EndpointTarget {
-  readonly addr: Addr;
-  readonly port: number;
+/** What kind of address leads to the Service. */
+export type Entry = 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port';
+
+/** What happens to a connection of one origin. */
+export interface Way {
+  readonly pool: Pool;
+  /** Whether its source becomes an address of this node. One that reaches itself always does so. */
+  readonly masquerade: boolean;
 }
 
-/** One way a packet can take: a Service's address and port, and the endpoints behind it. */
+/** One way into a Service: an address and port, or a port of the node, and what is behind it. */
 export interface ServiceRoute {
   /** The Service and its port, for people: `default/web:http`. */
   readonly name: string;
-  readonly addr: Addr;
+  readonly entry: Entry;
+  readonly family: 4 | 6;
+  /** Undefined for a node port, which is on addresses of the node. */
+  readonly addr: Addr | undefined;
   readonly protocol: Protocol;
   readonly port: number;
-  /** Ready endpoints in the order of their addresses, each once. Empty: refuse connections. */
-  readonly endpoints: readonly EndpointTarget[];
+  readonly ways: Readonly<Record<Origin, Way>>;
+  /** Who may connect; undefined: everybody. Others are dropped, whoever they are. */
+  readonly sources: readonly Prefix[] | undefined;
 }
 
-/**
- * The routes of one Service: each cluster IP with each port. Headless and external Services have
- * none. Pure.
- */
-export function routesOf(service: Service, slices: readonly EndpointSlice[]): ServiceRoute[] {
-  if (service.type === 'ExternalName' || isHeadless(service)) return [];
-  const { namespace, name } = service.metadata;
-  const routes: ServiceRoute[] = [];
-  for (const text of service.clusterIPs) {
-    const addr = tryParseAddr(text);
-    if (addr === undefined) continue;
-    for (const port of service.ports) {
-      routes.push({
-        name: `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`,
-        addr,
-        protocol: port.protocol,
-        port: port.port,
-        endpoints: endpointsOf(port, addr.family, slices),
-      });
-    }
+const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
+const HEADLESS_LABEL = 'service.kubernetes.io/headless';
+const FAMILIES = [4, 6] as const;
+
+/** Whether the Service is this proxy's to serve. */
+export function isServed(service: Service, { proxyName }: ModelSettings): boolean {
+  const { labels } = service.metadata;
+  if (service.type === 'ExternalName' || isHeadless(service)) return false;
+  if (labels[HEADLESS_LABEL] !== undefined) return false;
+  // kube-proxy leaves any Service with the label alone, whatever its value.
+  return proxyName === ''
+    ? labels[PROXY_NAME_LABEL] === undefined
+    : labels[PROXY_NAME_LABEL] === proxyName;
+}
+
+/** All ways into one Service, in a fixed order. Addresses that are none are passed over. Pure. */
+export function routesOf(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  settings: ModelSettings,
+): ServiceRoute[] {
+  if (!isServed(service, settings)) return [];
+  const clusterIPs = addrsOf(service.clusterIPs);
+  return FAMILIES.flatMap((family) => {
+    const addr = clusterIPs.find((each) => each.family === family);
+    if (addr === undefined) return [];
+    const outer = outerAddrs(service, family, settings);
+    return service.ports.flatMap((port) =>
+      portRoutes(service, port, addr, outer, slices, settings),
+    );
+  });
+}
+
+/** The addresses of a Service beside its cluster IPs. */
+interface OuterAddrs {
+  readonly external: readonly Addr[];
+  readonly balancer: readonly Addr[];
+}
+
+function outerAddrs(service: Service, family: 4 | 6, { externalIPs }: ModelSettings): OuterAddrs {
+  const inFamily = (texts: readonly string[]) =>
+    addrsOf(texts).filter((addr) => addr.family === family);
+  const vips = (service.loadBalancerIngress ?? []).filter(({ ipMode }) => ipMode !== 'Proxy');
+  return {
+    external: externalIPs ? inFamily(service.externalIPs ?? []) : [],
+    balancer: inFamily(vips.map(({ ip }) => ip)),
+  };
+}
+
+function portRoutes(
+  service: Service,
+  port: ServicePort,
+  clusterIP: Addr,
+  outer: OuterAddrs,
+  slices: readonly EndpointSlice[],
+  settings: ModelSettings,
+): ServiceRoute[] {
+  const { family } = clusterIP;
+  const name = portName(service, port);
+  const pools = poolsOf(service, port, family, slices, settings);
+  const shared = { name, family, protocol: port.protocol };
+  const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
+  const external = externalWays(service, pools, detects(settings, family));
+  const route = (entry: Entry, addr: Addr | undefined): ServiceRoute => ({
+    ...shared,
+    entry,
+    addr,
+    port: port.port,
+    ways: external,
+    sources: undefined,
+  });
+  const routes: ServiceRoute[] = [
+    { ...route('cluster-ip', clusterIP), ways: clusterIPWays(inner, settings, family) },
+  ];
+  for (const addr of outer.external) routes.push(route('external-ip', addr));
+  for (const addr of outer.balancer) {
+    routes.push({ ...route('load-balancer', addr), sources: sourcesOf(service, addr, settings) });
+  }
+  if (port.nodePort !== undefined) {
+    routes.push({ ...route('node-port', undefined), port: port.nodePort });
   }
   return routes;
 }
 
-/** A slice's port belongs to the Service's port of the same name, whatever its number. */
-function endpointsOf(
-  servicePort: ServicePort,
+/** `default/web:http`, or `default/web` for the only port that has no name. */
+export function portName({ metadata }: Service, port: ServicePort): string {
+  const { namespace, name } = metadata;
+  return `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`;
+}
+
+/** The pool of all nodes' endpoints, and that of this node's. */
+interface Pools {
+  readonly cluster: Pool;
+  readonly local: Pool;
+}
+
+function poolsOf(
+  service: Service,
+  port: ServicePort,
   family: 4 | 6,
   slices: readonly EndpointSlice[],
-): EndpointTarget[] {
-  const targets = new Map<string, EndpointTarget>();
-  for (const slice of slices) {
-    if (slice.addressType !== `IPv${family}`) continue;
-    for (const { name, protocol, port } of slice.ports) {
-      if (name !== servicePort.name || protocol !== servicePort.protocol || port === undefined) {
-        continue;
-      }
-      for (const endpoint of slice.endpoints) {
-        // The API promises that all addresses of an endpoint are the same one; the first counts.
-        const addr = tryParseAddr(endpoint.addresses[0] ?? '');
-        if (addr === undefined || !isReady(endpoint) || targets.size >= ENDPOINTS_MAX) continue;
-        targets.set(`${addr.key} ${port}`, { addr, port });
-      }
-    }
+  settings: ModelSettings,
+): Pools {
+  const candidates = candidatesOf(port, family, slices, settings.nodeName);
+  const cluster = clusterChoice(candidates, settings).endpoints;
+  const id = `${portName(service, port)} ${port.protocol} IPv${family}`;
+  const affinitySeconds = service.affinitySeconds ?? 0;
+  const pool = (which: string, endpoints: Pool['endpoints'], whenEmpty: Pool['whenEmpty']) => ({
+    id: `${id} ${which}`,
+    endpoints: endpoints.map(({ addr, port: number, isLocal }) => ({
+      addr,
+      port: number,
+      isLocal,
+    })),
+    whenEmpty,
+    affinitySeconds,
+  });
+  return {
+    cluster: pool('cluster', cluster, 'reject'),
+    local: pool('local', localChoice(candidates).endpoints, cluster.length > 0 ? 'drop' : 'reject'),
+  };
+}
+
+/** To a cluster IP: who is no pod of this node would not see the replies (kube-proxy does the same). */
+function clusterIPWays(
+  pool: Pool,
+  settings: ModelSettings,
+  family: 4 | 6,
+): Readonly<Record<Origin, Way>> {
+  const all = settings.masqueradeAll;
+  const others = all || detects(settings, family);
+  return {
+    pod: { pool, masquerade: all },
+    host: { pool, masquerade: others },
+    outside: { pool, masquerade: others },
+  };
+}
+
+/**
+ * From outside to any address but the cluster IP. With externalTrafficPolicy Local the client's address
+ * is kept, so only endpoints of this node will do; pods and the node itself have no such need, and
+ * take the short way to all endpoints.
+ */
+function externalWays(
+  service: Service,
+  { cluster, local }: Pools,
+  detected: boolean,
+): Readonly<Record<Origin, Way>> {
+  if (service.externalTrafficPolicy !== 'Local') {
+    const way = { pool: cluster, masquerade: true };
+    return { pod: way, host: way, outside: way };
   }
-  return [...targets.values()].sort((a, b) => a.addr.compare(b.addr) || a.port - b.port);
+  const outside = { pool: local, masquerade: false };
+  return {
+    pod: detected ? { pool: cluster, masquerade: false } : outside,
+    host: { pool: cluster, masquerade: true },
+    outside,
+  };
+}
+
+/**
+ * Who may connect to a load balancer's address. When the node itself may, so may the address: that is
+ * the source of what the node sends to an address it has bound locally.
+ */
+function sourcesOf(
+  { loadBalancerSourceRanges }: Service,
+  addr: Addr,
+  { nodeAddrs }: ModelSettings,
+): readonly Prefix[] | undefined {
+  if (loadBalancerSourceRanges === undefined || loadBalancerSourceRanges.length === 0) {
+    return undefined;
+  }
+  const ranges = loadBalancerSourceRanges
+    .map((text) => tryParsePrefix(text)?.masked())
+    .filter((prefix) => prefix?.addr.family === addr.family);
+  const allowed = ranges.filter((prefix) => prefix !== undefined);
+  const nodeIsIn = nodeAddrs.some((node) => allowed.some((prefix) => prefix.contains(node)));
+  return nodeIsIn ? [...allowed, Prefix.of(addr, addr.bits)] : allowed;
+}
+
+function addrsOf(texts: readonly string[]): Addr[] {
+  return texts.map((text) => tryParseAddrLenient(text)).filter((addr) => addr !== undefined);
+}
+
+/** What a packet is recognised by; equal for routes that can't both be in force. */
+export function routeKey({
+  family,
+  addr,
+  protocol,
+  port,
+}: Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'>): string {
+  return `${addr ?? `IPv${family} node`} ${protocol} ${port}`;
+}
+
+const ORIGINS = ['pod', 'host', 'outside'] as const;
+
+/** Whether two routes mean the same. */
+export function sameRoute(a: ServiceRoute, b: ServiceRoute): boolean {
+  return (
+    a.name === b.name &&
+    a.entry === b.entry &&
+    routeKey(a) === routeKey(b) &&
+    sameSources(a.sources, b.sources) &&
+    ORIGINS.every(
+      (origin) =>
+        a.ways[origin].masquerade === b.ways[origin].masquerade &&
+        samePool(a.ways[origin].pool, b.ways[origin].pool),
+    )
+  );
+}
+
+function sameSources(a: ServiceRoute['sources'], b: ServiceRoute['sources']): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((prefix, index) => `${prefix}` === `${b[index]}`);
 }

@@ -1,0 +1,32 @@
+import type { EndpointTarget } from './endpoint.ts';
+
+/**
+ * The endpoints one connection is sent to, picked at random. All ways into one port of a Service that
+ * may use the same endpoints share a pool, and with it the clients that stick to an endpoint.
+ */
+export interface Pool {
+  /** `default/web:http TCP IPv4 cluster`: the port, and which of its endpoints. */
+  readonly id: string;
+  /** In the order of their addresses, each once. */
+  readonly endpoints: readonly EndpointTarget[];
+  /**
+   * What happens while there is no endpoint: refused, or dropped where only this node lacks one, so
+   * that a load balancer tries another node.
+   */
+  readonly whenEmpty: 'reject' | 'drop';
+  /** How long a client stays with its endpoint after its last connection; 0: not at all. */
+  readonly affinitySeconds: number;
+}
+
+/** Whether two pools mean the same. */
+export function samePool(a: Pool, b: Pool): boolean {
+  if (a === b) return true;
+  if (a.id !== b.id || a.whenEmpty !== b.whenEmpty || a.affinitySeconds !== b.affinitySeconds) {
+    return false;
+  }
+  if (a.endpoints.length !== b.endpoints.length) return false;
+  return a.endpoints.every(({ addr, port, isLocal }, index) => {
+    const other = b.endpoints[index];
+    return other?.port === port && other.isLocal === isLocal && other.addr.equals(addr);
+  });
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { Store } from '../../../src/cluster/store.ts';
+import type { Addr } from '../../../src/ipaddr/addr.ts';
+import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
+import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import { DEFAULT_SETTINGS, type ModelSettings } from '../../../src/proxy/model/settings.ts';
+import { RouteTable } from '../../../src/proxy/model/table.ts';
+import { trace } from '../../../src/proxy/model/trace.ts';
+import type { CaseSettings, Probe } from './case.ts';
+import { CASES } from './cases.ts';
+import { ADDR, CIDR, type Client, FAMILIES, type Family, NODE_NAME, ZONE_A } from './world.ts';
+
+/* The suite against the model alone: what it says of a packet, before any kernel is asked. */
+
+function modelSettings(settings: CaseSettings = {}): ModelSettings {
+  const { detector = 'cluster-cidr', masqueradeAll, externalIPs, proxyName, zone } = settings;
+  return {
+    ...DEFAULT_SETTINGS,
+    nodeName: NODE_NAME,
+    zone: zone ?? ZONE_A,
+    nodeAddrs: FAMILIES.map((family) => parseAddr(ADDR.N1[family])),
+    detector:
+      detector === 'none'
+        ? { kind: 'none' }
+        : {
+            kind: 'prefixes',
+            prefixes: FAMILIES.map((family) => parsePrefix(CIDR.cluster[family])),
+          },
+    ...(masqueradeAll === undefined ? {} : { masqueradeAll }),
+    ...(externalIPs === undefined ? {} : { externalIPs }),
+    ...(proxyName === undefined ? {} : { proxyName }),
+  };
+}
+
+function originOf(from: Client): 'pod' | 'host' | 'outside' {
+  if (from === 'H') return 'host';
+  return from === 'a' || from === 'b' ? 'pod' : 'outside';
+}
+
+function isNodePortAddr(addr: Addr, family: Family, { nodePortAddresses }: CaseSettings): boolean {
+  const own = [ADDR.N1[family], ...(nodePortAddresses === 'all' ? [ADDR.other[family]] : [])];
+  return own.includes(`${addr}`);
+}
+
+function check(
+  table: RouteTable,
+  store: Store,
+  { from, to, port, protocol = 'TCP', expect: expected, masquerade }: Probe,
+  family: Family,
+  settings: CaseSettings,
+): void {
+  const source = parseAddr(ADDR[from === 'H' ? 'N1' : from][family]);
+  const seen = trace(
+    { source, destination: parseAddr(ADDR[to][family]), protocol, port, origin: originOf(from) },
+    {
+      route: (key) => table.get(key),
+      isNodePortAddr: (addr) => isNodePortAddr(addr, family, settings),
+      isClusterIP: (addr) =>
+        [...table.routes()].some(
+          ([, route]) => route.entry === 'cluster-ip' && route.addr?.equals(addr),
+        ),
+      serviceCidrs: [...store.serviceCidrs.values()].flatMap(({ cidrs }) => cidrs.map(parsePrefix)),
+    },
+  );
+  const what = `${from} to ${to}:${port}/${protocol}, IPv${family}\n${seen.steps.join('\n')}`;
+  if (typeof expected === 'string') {
+    expect(seen.verdict, what).toBe(expected);
+    expect(seen.endpoints, what).toEqual([]);
+    return;
+  }
+  expect(seen.verdict, what).toBe('forward');
+  const pods = expected.map((pod) => ADDR[pod][family]);
+  expect(seen.endpoints.map(({ addr }) => `${addr}`).sort(), what).toEqual(pods.sort());
+  if (masquerade === undefined) return;
+  const hairpinOnly = seen.endpoints.every(({ addr }) => addr.equals(source));
+  expect(seen.masquerade || (hairpinOnly && seen.hairpin.length > 0), what).toBe(masquerade);
+}
+
+for (const [part, cases] of Object.entries(CASES)) {
+  describe(part, () => {
+    it.each(cases.map((each) => [each.name, each] as const))('%s', (_, { steps }) => {
+      const store = new Store();
+      let last: CaseSettings = {};
+      const table = new RouteTable(modelSettings(last));
+      store.subscribe((state, { services }) => table.update(state, services));
+      for (const { objects, probes, settings = {} } of steps) {
+        if (JSON.stringify(settings) !== JSON.stringify(last)) {
+          table.reset(modelSettings(settings), store);
+        }
+        last = settings;
+        store.replace(objects);
+        for (const probe of probes) {
+          for (const family of FAMILIES) {
+            if ((probe.family ?? family) === family) check(table, store, probe, family, settings);
+          }
+        }
+      }
+      // Step by step must have come to what all at once comes to.
+      const anew = new RouteTable(modelSettings(last));
+      anew.update(store, [...store.services.keys()]);
+      expect(new Map(table.routes())).toEqual(new Map(anew.routes()));
+    });
+  });
+}
