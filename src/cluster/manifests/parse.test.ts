@@ -56,8 +56,8 @@ describe('parseManifest', () => {
       'f.yaml:9: spec.ports[0].port: expected a port number from 1 to 65535, got "80"',
     ],
     [
-      service.replace('10.96.0.20', '10.96.0.020'),
-      'f.yaml:6: spec.clusterIP: expected an IP address or "None", got "10.96.0.020"',
+      service.replace('10.96.0.20', '10.96.0.256'),
+      'f.yaml:6: spec.clusterIP: expected an IP address or "None", got "10.96.0.256"',
     ],
     [service.replace('  name: web\n', '  labels: {}\n'), 'f.yaml:3: metadata.name: expected'],
     [
