@@ -6,10 +6,19 @@ import type {
   Endpoint,
   EndpointSlice,
   Node,
+  Pod,
   Service,
   ServiceCidr,
 } from './objects.ts';
-import { endpointSliceSchema, nodeSchema, serviceCidrSchema, serviceSchema } from './schema.ts';
+import {
+  endpointSliceSchema,
+  namespaceSchema,
+  nodeSchema,
+  podSchema,
+  serviceCidrSchema,
+  serviceImportSchema,
+  serviceSchema,
+} from './schema.ts';
 
 /** Steps from an object's root to a field: names, and numbers for list items. */
 export type FieldPath = readonly (string | number)[];
@@ -54,6 +63,17 @@ export function decodeObject(value: unknown): ClusterObject | undefined {
       return decodeNode(value);
     case 'networking.k8s.io/v1 ServiceCIDR':
       return decodeServiceCidr(value);
+    case 'v1 Namespace': {
+      const { metadata } = check(namespaceSchema, value);
+      return { kind: 'Namespace', metadata: { ...metadata, namespace: '' } };
+    }
+    case 'v1 Pod':
+      return decodePod(value);
+    case 'multicluster.x-k8s.io/v1alpha1 ServiceImport': {
+      const { metadata, spec } = check(serviceImportSchema, value);
+      const ports = spec.ports.map(({ name, ...port }) => ({ ...port, name: name ?? '' }));
+      return { kind: 'ServiceImport', metadata, type: spec.type, ips: spec.ips, ports };
+    }
     default:
       return undefined;
   }
@@ -141,6 +161,17 @@ function decodeServiceCidr(value: unknown): ServiceCidr {
   };
 }
 
+/** Of these phases a Pod does not come back, and its addresses are another's (core/v1 PodPhase). */
+const ENDED_PHASES = ['Succeeded', 'Failed', 'Unknown'];
+
+function decodePod(value: unknown): Pod {
+  const { metadata, status } = check(podSchema, value);
+  const { deletionTimestamp, ...rest } = metadata;
+  const isGone = deletionTimestamp !== undefined || ENDED_PHASES.includes(status.phase ?? '');
+  const all = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
+  return { kind: 'Pod', metadata: rest, podIPs: isGone ? [] : all };
+}
+
 function decodeEndpointSlice(value: unknown): EndpointSlice {
   const { metadata, addressType, endpoints, ports } = check(endpointSliceSchema, value);
   const family = addressType === 'IPv4' ? 4 : 6;
@@ -177,7 +208,12 @@ type EndpointSchema = NonNullable<v.InferOutput<typeof endpointSliceSchema>['end
 
 /** Where an endpoint is, and whom it is meant for. */
 function decodePlace(
-  { hostname, nodeName, zone }: Omit<EndpointSchema, 'addresses' | 'conditions' | 'hints'>,
+  {
+    hostname,
+    nodeName,
+    zone,
+    targetRef,
+  }: Omit<EndpointSchema, 'addresses' | 'conditions' | 'hints'>,
   hints: EndpointSchema['hints'],
 ): Omit<Endpoint, 'addresses' | 'conditions'> {
   const names = (items: readonly { name: string }[]) => items.map(({ name }) => name);
@@ -185,6 +221,9 @@ function decodePlace(
     ...(hostname === undefined ? {} : { hostname }),
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(zone === undefined ? {} : { zone }),
+    ...(targetRef?.kind === 'Pod' && targetRef.name !== undefined
+      ? { podName: targetRef.name }
+      : {}),
     ...(hints == null
       ? {}
       : {

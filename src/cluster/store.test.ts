@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterObject } from './objects.ts';
-import { type Change, Store } from './store.ts';
+import { Store, type TouchedOthers } from './store.ts';
 
 const metadata = (name: string, labels: Record<string, string> = {}) => ({
   name,
@@ -29,7 +29,7 @@ describe('Store', () => {
   it('tells which Services a difference concerns, and nothing when there is none', () => {
     const store = new Store();
     const touched: string[][] = [];
-    store.subscribe((_, { services }) => touched.push([...services]));
+    store.subscribe((_, names) => touched.push([...names]));
     const all = [service('a', '10.0.0.1'), slice('a-1', 'a'), service('b', '10.0.0.2')];
     expect(store.replace(all)).toBe(true);
     expect(store.replace(structuredClone(all))).toBe(false);
@@ -46,8 +46,8 @@ describe('Store', () => {
 
   it('keeps nodes and ranges of cluster addresses by name, and says which of them changed', () => {
     const store = new Store();
-    const changes: Change[] = [];
-    store.subscribe((_, change) => changes.push(change));
+    const changes: Partial<TouchedOthers>[] = [];
+    store.subscribe((_, __, { nodes, serviceCidrs }) => changes.push({ nodes, serviceCidrs }));
     const metadata = (name: string) => ({ name, namespace: '', labels: {}, annotations: {} });
     const node = (name: string, deleting = false): ClusterObject => ({
       kind: 'Node',
@@ -68,8 +68,8 @@ describe('Store', () => {
     store.replace([node('n1', true)]);
     expect(store.nodes.get('n1')).toMatchObject({ deleting: true });
     expect(changes).toEqual([
-      { services: [], nodes: ['n1', 'n2'], serviceCidrs: ['kubernetes'] },
-      { services: [], nodes: ['n2', 'n1'], serviceCidrs: ['kubernetes'] },
+      { nodes: ['n1', 'n2'], serviceCidrs: ['kubernetes'] },
+      { nodes: ['n2', 'n1'], serviceCidrs: ['kubernetes'] },
     ]);
   });
 

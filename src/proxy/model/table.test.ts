@@ -24,7 +24,7 @@ const service = (name: string, more: Partial<Service> = {}): Service => ({
 
 const follow = (store: Store, settings: ModelSettings = DEFAULT_SETTINGS): RouteTable => {
   const table = new RouteTable(settings);
-  store.subscribe((state, { services }) => table.update(state, services));
+  store.subscribe((state, touched) => table.update(state, touched));
   return table;
 };
 

@@ -82,7 +82,7 @@ for (const [part, cases] of Object.entries(CASES)) {
       const store = new Store();
       let last: CaseSettings = {};
       const table = new RouteTable(modelSettings(last));
-      store.subscribe((state, { services }) => table.update(state, services));
+      store.subscribe((state, touched) => table.update(state, touched));
       for (const { objects, probes, settings = {} } of steps) {
         if (JSON.stringify(settings) !== JSON.stringify(last)) {
           table.reset(modelSettings(settings), store);
