@@ -38,7 +38,7 @@ function originOf(from: Client): 'pod' | 'host' | 'outside' {
 }
 
 function isNodePortAddr(addr: Addr, family: Family, { nodePortAddresses }: CaseSettings): boolean {
-  const own = [ADDR.N1[family], ...(nodePortAddresses === 'all' ? [ADDR.other[family]] : [])];
+  const own: string[] = [ADDR.N1[family], ...(nodePortAddresses === 'all' ? [ADDR.other[family]] : [])];
   return own.includes(`${addr}`);
 }
 
