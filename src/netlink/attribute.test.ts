@@ -25,6 +25,8 @@ const table = {
   // The choice comes before the attribute that decides it.
   data: { id: 9, type: { choice: { one: inner, two: { x: { id: 1, type: 'u8' } } }, by: 'kind' } },
   kind: { id: 10, type: 'string' },
+  names: { id: 11, type: { array: 'string', itemId: 1 } },
+  netOrder: { id: 12 | 0x4000, type: 'be16' }, // NLA_F_NET_BYTEORDER
 } as const satisfies AttributeTable;
 
 function encode(values: Parameters<typeof encodeAttributes<typeof table>>[2]): Uint8Array {
@@ -40,6 +42,10 @@ describe('attributes', () => {
     ]);
   });
 
+  it('carry the byte order flag where the number has it', () => {
+    expect([...encode({ netOrder: 443 })]).toEqual([6, 0, 12, 0x40, 1, 0xbb, 0, 0]);
+  });
+
   it('come back as they went', () => {
     const values = {
       name: 'cni0',
@@ -52,6 +58,8 @@ describe('attributes', () => {
       rows: [{ mtu: 1 }, { port: 2 }, {}],
       data: { two: { x: 9 } },
       kind: 'two',
+      names: ['eth0', 'eth1'],
+      netOrder: 443,
     };
     expect(decodeAttributes(table, encode(values))).toEqual(values);
   });

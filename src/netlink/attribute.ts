@@ -33,10 +33,15 @@ export type AttributeType =
   | { readonly nested: AttributeTable }
   /** Attributes of one kind after each other, such as NFTA_LIST_ELEM. */
   | { readonly list: AttributeTable; readonly itemId: number }
+  /** Values of one kind after each other, such as NFTA_DEVICE_NAME. */
+  | { readonly array: Scalar; readonly itemId: number }
   /** Attributes whose table depends on a string in the attribute `by` beside it. */
   | { readonly choice: Readonly<Record<string, AttributeTable>>; readonly by: string };
 
-/** One attribute: the kernel's number for it and what it carries. */
+/**
+ * One attribute: the kernel's number for it and what it carries. The number may include
+ * NLA_F_NET_BYTEORDER, which some families insist on.
+ */
 export interface AttributeField {
   readonly id: number;
   readonly type: AttributeType;
@@ -51,8 +56,8 @@ export interface UnknownAttribute {
   readonly bytes: Uint8Array;
 }
 
-/** The value an attribute of type `T` has in TypeScript. */
-type ValueOf<T> = T extends 'u8' | 'u16' | 'u32' | 's32' | 'be16' | 'be32'
+/** The value a scalar of type `T` has in TypeScript. */
+type ScalarOf<T> = T extends 'u8' | 'u16' | 'u32' | 's32' | 'be16' | 'be32'
   ? number
   : T extends 'u64' | 'be64'
     ? bigint
@@ -62,13 +67,20 @@ type ValueOf<T> = T extends 'u8' | 'u16' | 'u32' | 's32' | 'be16' | 'be32'
         ? Uint8Array
         : T extends 'flag'
           ? true
-          : T extends { readonly nested: infer N extends AttributeTable }
-            ? Attributes<N>
-            : T extends { readonly list: infer L extends AttributeTable }
-              ? readonly Attributes<L>[]
-              : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
-                ? { readonly [K in keyof C]?: Attributes<C[K]> }
-                : never;
+          : never;
+
+/** The value an attribute of type `T` has in TypeScript. */
+type ValueOf<T> = T extends Scalar
+  ? ScalarOf<T>
+  : T extends { readonly nested: infer N extends AttributeTable }
+    ? Attributes<N>
+    : T extends { readonly list: infer L extends AttributeTable }
+      ? readonly Attributes<L>[]
+      : T extends { readonly array: infer S }
+        ? readonly ScalarOf<S>[]
+        : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
+          ? { readonly [K in keyof C]?: Attributes<C[K]> }
+          : never;
 
 /** The decoded form of a table: every attribute optional, those unknown to it in `unknown`. */
 export type Attributes<T extends AttributeTable> = {
@@ -133,6 +145,13 @@ function encodeField(writer: Writer, name: string, field: AttributeField, value:
         encodeOne(writer, type.itemId | NLA_F_NESTED, () =>
           encodeAttributes(writer, type.list, item),
         );
+      }
+    });
+  } else if ('array' in type) {
+    const items = value as readonly unknown[];
+    encodeOne(writer, field.id | NLA_F_NESTED, () => {
+      for (const item of items) {
+        encodeOne(writer, type.itemId, () => encodeScalar(writer, name, type.array, item));
       }
     });
   } else {
@@ -204,7 +223,9 @@ const fieldsById = new WeakMap<AttributeTable, Map<number, readonly [string, Att
 function fieldsOf(table: AttributeTable): Map<number, readonly [string, AttributeField]> {
   let fields = fieldsById.get(table);
   if (fields === undefined) {
-    fields = new Map(Object.entries(table).map(([name, field]) => [field.id, [name, field]]));
+    fields = new Map(
+      Object.entries(table).map(([name, field]) => [field.id & NLA_TYPE_MASK, [name, field]]),
+    );
     fieldsById.set(table, fields);
   }
   return fields;
@@ -286,7 +307,12 @@ function decodeField(
   if ('nested' in type) return decodeAttributes(type.nested, bytes, path);
   const items: unknown[] = [];
   for (const item of splitAttributes(bytes, path)) {
-    items.push(decodeAttributes(type.list, item.bytes, `${path}[${items.length}]`));
+    const place = `${path}[${items.length}]`;
+    items.push(
+      'list' in type
+        ? decodeAttributes(type.list, item.bytes, place)
+        : decodeScalar(type.array, item.bytes, place),
+    );
   }
   return items;
 }
