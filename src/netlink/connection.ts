@@ -14,6 +14,7 @@ import {
   NLMSG_OVERRUN,
   splitMessages,
 } from './message.ts';
+import type { Transport } from './transport.ts';
 import { Writer } from './writer.ts';
 
 /** The kernel answers while the request is sent; an answer this late will never come. */
@@ -57,17 +58,22 @@ export type OnMessage = (message: Message) => void;
  * synchronous: the kernel handles a request inside send(2), so there is nothing to wait for.
  */
 export class Connection implements Disposable {
-  readonly #socket: NetlinkSocket;
+  readonly #socket: Transport;
   #sequence = 0;
 
-  private constructor(socket: NetlinkSocket) {
+  private constructor(socket: Transport) {
     this.#socket = socket;
   }
 
   /** Opens `protocol` (linux/netlink.h, such as NETLINK_ROUTE 0) in `netns`, or where we are. */
   static open(protocol: number, netns?: Netns): Connection {
-    const open = (): NetlinkSocket => NetlinkSocket.open(protocol, REPLY_TIMEOUT_MS);
+    const open = (): NetlinkSocket => NetlinkSocket.open(protocol, { timeoutMs: REPLY_TIMEOUT_MS });
     return new Connection(netns === undefined ? open() : netns.run(open));
+  }
+
+  /** The same over a transport that is open, such as the fake kernel's; closed with it. */
+  static over(transport: Transport): Connection {
+    return new Connection(transport);
   }
 
   /** Sends a request and waits for its ack. Throws NetlinkError when the kernel refuses. */

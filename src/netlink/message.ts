@@ -5,7 +5,7 @@ import {
   decodeAttributes,
   encodeAttributes,
 } from './attribute.ts';
-import type { Struct, StructFields, StructValues } from './struct.ts';
+import type { Struct, StructDecoded, StructFields, StructValues } from './struct.ts';
 import type { Writer } from './writer.ts';
 
 /* Message types every family has, and the request flags (linux/netlink.h). */
@@ -92,7 +92,7 @@ export function encodePayload<F extends StructFields, T extends AttributeTable>(
 export function decodePayload<F extends StructFields, T extends AttributeTable>(
   payload: Payload<F, T>,
   bytes: Uint8Array,
-): { header: { readonly [K in keyof F]: number }; attributes: Attributes<T> } {
+): { header: StructDecoded<F>; attributes: Attributes<T> } {
   return {
     header: payload.header.decode(bytes),
     attributes: decodeAttributes(payload.attributes, bytes.subarray(payload.header.sizeBytes)),
