@@ -16,7 +16,7 @@ const { functions } = dlopen(null, {
   flock: { arguments: ['i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
-  ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
+  ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
   mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
   recvfrom: {
     arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'],
@@ -68,4 +68,19 @@ export function cString(text: string): Uint8Array {
 export function fixedMemory(sizeBytes: number): { bytes: Uint8Array; address: bigint } {
   const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
   return { bytes, address: getRawPointer(bytes) };
+}
+
+const held: unknown[] = [];
+
+/**
+ * Runs a call that reaches `memories` by their addresses alone. V8 sees no use of them in it, and
+ * could otherwise free them too early.
+ */
+export function whileHeld<T>(memories: readonly unknown[], call: () => T): T {
+  held.push(memories);
+  try {
+    return call();
+  } finally {
+    held.pop();
+  }
 }

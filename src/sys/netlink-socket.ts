@@ -23,6 +23,10 @@ const SOCKET_BUFFER_BYTES = 4 << 20;
 /** What the kernel adds to the size of a message when it charges the send buffer. */
 const SEND_OVERHEAD_BYTES = 1 << 16;
 
+/** Receive buffers of sockets that have closed, for those that open next. */
+const SPARE_BUFFERS_MAX = 4;
+const spareBuffers: Uint8Array[] = [];
+
 /** How a netlink socket is opened. */
 export interface NetlinkSocketOptions {
   /** A receive that waits gives up after this long; without it, never. */
@@ -37,9 +41,10 @@ export interface NetlinkSocketOptions {
  */
 export class NetlinkSocket implements Disposable {
   readonly #fd: Fd;
-  readonly #buffer = new Uint8Array(new ArrayBuffer(RECEIVE_BYTES_MAX));
+  readonly #buffer = spareBuffers.pop() ?? new Uint8Array(new ArrayBuffer(RECEIVE_BYTES_MAX));
   readonly #sender = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
   readonly #senderLength = new Uint8Array(new ArrayBuffer(4));
+  #isOpen = true;
   #sendBufferBytes = SOCKET_BUFFER_BYTES;
 
   private constructor(fd: Fd) {
@@ -83,7 +88,7 @@ export class NetlinkSocket implements Disposable {
 
   /**
    * Waits for one datagram of the kernel; undefined after the timeout, or at once with
-   * `wait: false`. The bytes are valid until the next receive. Throws SysError, ENOBUFS among
+   * `wait: false`. The bytes are valid until the next receive or `close`. Throws SysError, ENOBUFS among
    * them: the kernel had more to say than fitted, and what was said is lost.
    */
   receive(options: { wait: boolean }): Uint8Array | undefined {
@@ -125,6 +130,9 @@ export class NetlinkSocket implements Disposable {
 
   /** Closes the socket; a second call does nothing. */
   close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    if (spareBuffers.length < SPARE_BUFFERS_MAX) spareBuffers.push(this.#buffer);
     this.#fd.close();
   }
 
