@@ -1,18 +1,46 @@
 import type { ServiceRoute } from './model/route.ts';
+import type { NodeRules } from './node.ts';
+
+/** What the node should do, as a whole and as what became different. */
+export interface Desired {
+  readonly node: NodeRules;
+  /** All routes in force, with their keys. */
+  routes(): Iterable<readonly [string, ServiceRoute]>;
+  /** What changed since the last sync: a route, or undefined for one that is gone. */
+  readonly changes: ReadonlyMap<string, ServiceRoute | undefined>;
+}
+
+/** A route the kernel refused, so that the others could be made. */
+export interface Quarantined {
+  readonly route: ServiceRoute;
+  readonly error: Error;
+}
 
 /** What one synchronisation came to. */
 export interface SyncResult {
-  /** Messages sent to the kernel; 0 when it had everything already. */
+  /** Changes sent to the kernel; 0 when it had everything already. */
   readonly changes: number;
+  /** Whether what the kernel has was read and compared, instead of only the changes being sent. */
+  readonly full: boolean;
+  /** The routes that are not served, for the kernel refuses them. */
+  readonly quarantined: readonly Quarantined[];
 }
 
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */
 export interface ProxyBackend extends Disposable {
   readonly name: string;
-  /** Compares `routes` with what was last applied and sends the kernel the difference. */
-  sync(routes: readonly ServiceRoute[]): SyncResult;
+  /**
+   * Makes the kernel do what is desired, in one transaction where it has such. Throws when the kernel
+   * can't be brought there; the next sync then reads what it has and starts from that.
+   */
+  sync(desired: Desired): SyncResult;
   /** Forgets what was applied, so that the next sync reads the kernel's state and repairs it. */
   invalidate(): void;
+  /**
+   * Calls `onDrift` when somebody else changed what is ours, soon after it happened. Gives what ends
+   * it; undefined where the kernel doesn't tell.
+   */
+  watch(onDrift: () => void): Disposable | undefined;
   /** Removes all that this backend ever made, and only that. Gives what was removed. */
   cleanup(): readonly string[];
 }

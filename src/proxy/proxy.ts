@@ -1,45 +1,76 @@
-import type { ClusterState, Store } from '../cluster/store.ts';
-import type { ProxyBackend } from './backend.ts';
+import type { ClusterState, Store, TouchedOthers } from '../cluster/store.ts';
+import { tryParsePrefix } from '../ipaddr/prefix.ts';
+import type { ProxyBackend, Quarantined, SyncResult } from './backend.ts';
+import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
+import type { NodeRules } from './node.ts';
 
 /** Changes that come within this time of the first are sent together. */
 const SETTLE_MS = 5;
+/** What somebody else changed is repaired this long after they began, for they may not be done. */
+const REPAIR_MS = 100;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
 /** How often what the kernel has is read and repaired; kube-proxy's syncPeriod. */
 const RESYNC_MS = 30_000;
 
+/** One attempt to make the kernel follow. */
+export interface Sync {
+  /** Undefined when it failed. */
+  readonly result: SyncResult | undefined;
+  readonly error: Error | undefined;
+  readonly durationSeconds: number;
+  readonly routes: number;
+  readonly services: number;
+  readonly conflicts: readonly Conflict[];
+}
+
 /** What the proxy tells its owner. */
 export interface ProxyEvents {
-  /** After each attempt; `changes` is undefined when it failed. */
-  onSync(result: {
-    readonly changes: number | undefined;
-    readonly error: Error | undefined;
-    readonly durationSeconds: number;
-    readonly routes: number;
-    readonly services: number;
-    readonly conflicts: readonly Conflict[];
-  }): void;
+  /** After each attempt. */
+  onSync(sync: Sync): void;
+  /** Somebody else changed our rules; they are about to be repaired. */
+  onDrift?(): void;
+}
+
+/** How the proxy behaves, apart from what the cluster's objects say. */
+export interface ProxyOptions {
+  readonly settings: ModelSettings;
+  readonly node: NodeRules;
+  /** Whether node ports are served on the addresses of our Node object alone. */
+  readonly primaryNodePorts: boolean;
 }
 
 /** Keeps a backend's rules equal to the Services of a store. */
 export class ServiceProxy implements Disposable {
-  readonly #table = new RouteTable();
+  readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
+  readonly #options: ProxyOptions;
   readonly #events: ProxyEvents;
   readonly #unsubscribe: () => void;
+  readonly #watch: Disposable | undefined;
   readonly #resync: NodeJS.Timeout;
+  #node: NodeRules;
   #settling: NodeJS.Timeout | undefined;
+  #repair: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MIN_MS;
   #synced = false;
+  #quarantined: readonly Quarantined[] = [];
 
   /** Starts with the Services the store has; the first sync is made at once. */
-  constructor(store: Store, backend: ProxyBackend, events: ProxyEvents) {
+  constructor(store: Store, backend: ProxyBackend, options: ProxyOptions, events: ProxyEvents) {
     this.#backend = backend;
+    this.#options = options;
     this.#events = events;
-    this.#table.update(store, [...store.services.keys()]);
-    this.#unsubscribe = store.subscribe((state, touched) => this.#change(state, touched));
+    this.#node = options.node;
+    this.#table = new RouteTable(options.settings);
+    this.#follow(store);
+    this.#table.reset(this.#settings(store), store);
+    this.#unsubscribe = store.subscribe((state, touched, others) =>
+      this.#change(state, touched, others),
+    );
+    this.#watch = backend.watch(() => this.#drifted());
     this.#resync = setInterval(() => {
       this.#backend.invalidate();
       this.#sync();
@@ -52,11 +83,18 @@ export class ServiceProxy implements Disposable {
     return this.#synced;
   }
 
+  /** The routes that are not served, for the kernel refuses them. */
+  get quarantined(): readonly Quarantined[] {
+    return this.#quarantined;
+  }
+
   /** Stops following. The rules stay, so that traffic flows on. */
   close(): void {
     this.#unsubscribe();
+    this.#watch?.[Symbol.dispose]();
     clearInterval(this.#resync);
     clearTimeout(this.#settling);
+    clearTimeout(this.#repair);
     clearTimeout(this.#retry);
   }
 
@@ -64,9 +102,40 @@ export class ServiceProxy implements Disposable {
     this.close();
   }
 
-  #change(state: ClusterState, touched: readonly string[]): void {
-    this.#table.update(state, touched);
+  #change(state: ClusterState, touched: readonly string[], others: TouchedOthers): void {
+    const { nodeName } = this.#options.settings;
+    const nodeChanged = others.nodes.includes(nodeName);
+    if (nodeChanged || others.serviceCidrs.length > 0) this.#follow(state);
+    if (nodeChanged) this.#table.reset(this.#settings(state), state);
+    else this.#table.update(state, touched);
     this.#settling ??= setTimeout(() => this.#sync(), SETTLE_MS);
+  }
+
+  #settings(state: ClusterState): ModelSettings {
+    const { settings } = this.#options;
+    return withNode(settings, state.nodes.get(settings.nodeName));
+  }
+
+  /** Takes over what the cluster's objects say of the node. */
+  #follow(state: ClusterState): void {
+    const { node, primaryNodePorts } = this.#options;
+    const cidrs = [...state.serviceCidrs.values()].flatMap((each) => each.cidrs);
+    this.#node = {
+      ...node,
+      serviceCidrs: cidrs.length === 0 ? node.serviceCidrs : cidrs.flatMap(prefixesOf),
+      ...(primaryNodePorts ? { nodePortAddrs: this.#settings(state).nodeAddrs } : {}),
+    };
+  }
+
+  /** Repairs what others did, once they leave it alone for a moment. */
+  #drifted(): void {
+    if (this.#repair !== undefined) return;
+    this.#events.onDrift?.();
+    this.#repair = setTimeout(() => {
+      this.#repair = undefined;
+      this.#backend.invalidate();
+      this.#sync();
+    }, REPAIR_MS);
   }
 
   #sync(): void {
@@ -74,25 +143,35 @@ export class ServiceProxy implements Disposable {
     this.#settling = undefined;
     clearTimeout(this.#retry);
     const start = performance.now();
-    const { routes, conflicts } = this.#table.routes();
-    let changes: number | undefined;
+    let result: SyncResult | undefined;
     let failure: Error | undefined;
     try {
-      changes = this.#backend.sync(routes).changes;
+      result = this.#backend.sync({
+        node: this.#node,
+        routes: () => this.#table.routes(),
+        changes: this.#table.takeChanges().routes,
+      });
+      this.#quarantined = result.quarantined;
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
+      this.#backend.invalidate();
       this.#retry = setTimeout(() => this.#sync(), this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     }
     this.#synced = failure === undefined;
     this.#events.onSync({
-      changes,
+      result,
       error: failure,
       durationSeconds: (performance.now() - start) / 1000,
-      routes: routes.length,
+      routes: this.#table.routeCount,
       services: this.#table.serviceCount,
-      conflicts,
+      conflicts: this.#table.conflicts(),
     });
   }
+}
+
+function prefixesOf(text: string) {
+  const prefix = tryParsePrefix(text);
+  return prefix === undefined ? [] : [prefix];
 }

@@ -11,6 +11,8 @@ export interface EndpointTarget {
   readonly port: number;
   /** Whether it is on this node. */
   readonly isLocal: boolean;
+  /** Whether it can meet itself through this node's rules: it is here, or nobody says where it is. */
+  readonly mayMeetItself: boolean;
 }
 
 /** An endpoint of a Service's port, with what decides whether it gets traffic. */
@@ -47,7 +49,8 @@ export function candidatesOf(
         const key = `${addr.key} ${port}`;
         const known = candidates.has(key);
         if (known ? !isLocal : candidates.size >= ENDPOINTS_MAX) continue;
-        candidates.set(key, { addr, port, isLocal, ...stateOf(endpoint) });
+        const mayMeetItself = isLocal || nodeName === '' || endpoint.nodeName === undefined;
+        candidates.set(key, { addr, port, isLocal, mayMeetItself, ...stateOf(endpoint) });
       }
     }
   }

@@ -25,8 +25,17 @@ export function samePool(a: Pool, b: Pool): boolean {
     return false;
   }
   if (a.endpoints.length !== b.endpoints.length) return false;
-  return a.endpoints.every(({ addr, port, isLocal }, index) => {
+  return a.endpoints.every((endpoint, index) => {
     const other = b.endpoints[index];
-    return other?.port === port && other.isLocal === isLocal && other.addr.equals(addr);
+    return other !== undefined && sameTarget(endpoint, other);
   });
+}
+
+function sameTarget(a: EndpointTarget, b: EndpointTarget): boolean {
+  return (
+    a.port === b.port &&
+    a.isLocal === b.isLocal &&
+    a.mayMeetItself === b.mayMeetItself &&
+    a.addr.equals(b.addr)
+  );
 }

@@ -8,6 +8,7 @@ import {
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
 import { Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
+import { AddrSet } from '../../ipaddr/set/addr-set.ts';
 import { clusterChoice, localChoice } from './choice.ts';
 import { candidatesOf } from './endpoint.ts';
 import { type Pool, samePool } from './pool.ts';
@@ -150,10 +151,11 @@ function poolsOf(
   const affinitySeconds = service.affinitySeconds ?? 0;
   const pool = (which: string, endpoints: Pool['endpoints'], whenEmpty: Pool['whenEmpty']) => ({
     id: `${id} ${which}`,
-    endpoints: endpoints.map(({ addr, port: number, isLocal }) => ({
-      addr,
-      port: number,
-      isLocal,
+    endpoints: endpoints.map((each) => ({
+      addr: each.addr,
+      port: each.port,
+      isLocal: each.isLocal,
+      mayMeetItself: each.mayMeetItself,
     })),
     whenEmpty,
     affinitySeconds,
@@ -214,11 +216,12 @@ function sourcesOf(
     return undefined;
   }
   const ranges = loadBalancerSourceRanges
-    .map((text) => tryParsePrefix(text)?.masked())
+    .map((text) => tryParsePrefix(text))
     .filter((prefix) => prefix?.addr.family === addr.family);
-  const allowed = ranges.filter((prefix) => prefix !== undefined);
-  const nodeIsIn = nodeAddrs.some((node) => allowed.some((prefix) => prefix.contains(node)));
-  return nodeIsIn ? [...allowed, Prefix.of(addr, addr.bits)] : allowed;
+  const named = ranges.filter((prefix) => prefix !== undefined);
+  const nodeIsIn = nodeAddrs.some((node) => named.some((prefix) => prefix.contains(node)));
+  // As a set, ranges that overlap become one: a kernel's set of ranges takes no others.
+  return [...AddrSet.of(nodeIsIn ? [...named, Prefix.of(addr, addr.bits)] : named).prefixes()];
 }
 
 function addrsOf(texts: readonly string[]): Addr[] {

@@ -1,6 +1,5 @@
 import type { Chain } from '../../netlink/nftables/chain.ts';
 import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
-import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import {
   chainList,
   elementList,
@@ -8,99 +7,91 @@ import {
   setList,
   tableList,
 } from '../../netlink/nftables/list.ts';
-import { TABLE } from './layout.ts';
-import { hex, identityOf, type TablePlan } from './plan.ts';
+import type { RuleSpec } from '../../netlink/nftables/rule.ts';
+import type { SetInfo, SetSpec } from '../../netlink/nftables/set.ts';
+import type { ChainSpec } from './chains.ts';
+import type { SetElements } from './known.ts';
+import { type IpFamily, TABLE } from './names.ts';
+import { affinitySpec, setSpecs } from './sets.ts';
 
-/** What the kernel has in podwire's table of one family, in the terms of a plan. */
+/** What the kernel has in podwire's table of one family. */
 export interface ActualTable {
-  /** Set to false when the table must be made anew: a set or base chain is of another shape. */
+  /** False when it can only be made anew: a set is of another shape, or something is not ours. */
   readonly fits: boolean;
-  readonly setNames: ReadonlySet<string>;
-  /** Chains by name, and whether their rules are those of the plan they were read for. */
-  readonly chains: ReadonlyMap<string, { readonly current: boolean }>;
-  /** By the name of the set: the identity of each element's data by its key. */
-  readonly elements: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  readonly owner: number | undefined;
+  readonly sets: ReadonlyMap<string, SetInfo>;
+  readonly chains: ReadonlyMap<string, Chain>;
+  readonly rules: ReadonlyMap<string, readonly RuleSpec[]>;
+  /** Of all sets but those that packets fill. */
+  readonly elements: SetElements;
 }
 
-/** Reads the table and holds it against `plan`. Undefined when there is no table. */
+/** Reads the table; undefined when there is none. */
 export function readTable(
   connection: NftablesConnection,
-  family: 4 | 6,
-  plan: TablePlan,
+  family: IpFamily,
 ): ActualTable | undefined {
-  const table = TABLE[family];
-  const tables = tableList(connection, table.family);
-  if (!tables.some(({ name }) => name === table.name)) return undefined;
-  const sets = setList(connection, table);
-  const chains = chainList(connection, table);
-  const rules = Map.groupBy(ruleList(connection, table), (rule) => rule.chain);
-  const setsFit = sets.every((set) => {
-    const spec = plan.sets.find((each) => each.name === set.name);
-    return (
-      spec !== undefined &&
-      spec.key.id === set.key.id &&
-      spec.key.lengthBytes === set.key.lengthBytes &&
-      spec.data?.id === set.data?.id
-    );
+  const ref = TABLE[family];
+  const table = tableList(connection, ref.family).find(({ name }) => name === ref.name);
+  if (table === undefined) return undefined;
+  const sets = setList(connection, ref);
+  const wanted = new Map(setSpecs(family).map((spec) => [spec.name, spec]));
+  const fits = sets.every((set) => {
+    const seconds = /^affinity-(\d{1,9})$/.exec(set.name)?.[1];
+    const spec =
+      seconds === undefined ? wanted.get(set.name) : affinitySpec(family, Number(seconds));
+    return spec !== undefined && sameShape(set, spec);
   });
   return {
-    fits: setsFit && chains.every((chain) => hookFits(chain, plan)),
-    setNames: new Set(sets.map((set) => set.name)),
-    chains: new Map(
-      chains.map(({ name }) => {
-        const wanted = plan.chains.get(name)?.rules.map((rule) => rule.expressions);
-        const actual = rules.get(name)?.map((rule) => rule.expressions);
-        return [name, { current: sameRules(wanted ?? [], actual ?? []) }];
-      }),
-    ),
+    fits,
+    owner: table.owner,
+    sets: new Map(sets.map((set) => [set.name, set])),
+    chains: new Map(chainList(connection, ref).map((chain) => [chain.name, chain])),
+    rules: Map.groupBy(ruleList(connection, ref), (rule) => rule.chain),
     elements: new Map(
-      sets.map((set) => [
-        set.name,
-        new Map(
-          elementList(connection, table, set).map(({ key, data }) => [hex(key), identityOf(data)]),
-        ),
-      ]),
+      !fits
+        ? []
+        : sets
+            .filter(({ name }) => wanted.has(name))
+            .map((set) => [set.name, elementList(connection, ref, set)]),
     ),
   };
 }
 
-/** The table as it is once `plan` is applied, without asking the kernel. */
-export function actualOf(plan: TablePlan): ActualTable {
-  return {
-    fits: true,
-    setNames: new Set(plan.sets.map((set) => set.name)),
-    chains: new Map([...plan.chains.keys()].map((name) => [name, { current: true }])),
-    elements: new Map(
-      [...plan.elements].map(([set, elements]) => [
-        set,
-        new Map([...elements].map(([key, { identity }]) => [key, identity])),
-      ]),
-    ),
-  };
+function sameShape(set: SetInfo, spec: SetSpec): boolean {
+  return (
+    set.key.id === spec.key.id &&
+    set.key.lengthBytes === spec.key.lengthBytes &&
+    set.data?.id === spec.data?.id &&
+    set.timeoutMs === spec.timeoutMs &&
+    `${set.flags?.toSorted() ?? ''}` === `${spec.flags?.toSorted() ?? ''}`
+  );
 }
 
-/** A chain's hook can't be changed once it is there. */
-function hookFits(chain: Chain, plan: TablePlan): boolean {
-  const spec = plan.chains.get(chain.name);
-  if (spec === undefined) return chain.hook === undefined;
+/** Whether a chain of the kernel can stay: its hook can't be changed once it is there. */
+export function hookFits(chain: Chain, spec: ChainSpec): boolean {
   const { hook } = spec;
   if (hook === undefined || chain.hook === undefined) return hook === chain.hook;
   return (
     hook.type === chain.hook.type &&
     hook.hook === chain.hook.hook &&
-    hook.priority === chain.hook.priority
+    hook.priority === chain.hook.priority &&
+    (hook.policy ?? 'accept') === (chain.hook.policy ?? 'accept')
   );
 }
 
-function sameRules(
-  wanted: readonly (readonly Expression[])[],
-  actual: readonly (readonly Expression[])[],
-): boolean {
+/** Whether a chain has the rules it shall have, comments included. */
+export function sameRules(wanted: readonly RuleSpec[], actual: readonly RuleSpec[]): boolean {
   return (
     wanted.length === actual.length &&
     wanted.every((rule, index) => {
-      const other = actual[index] ?? [];
-      return rule.length === other.length && rule.every((step, at) => includes(other[at], step));
+      const other = actual[index];
+      return (
+        other !== undefined &&
+        rule.comment === other.comment &&
+        rule.expressions.length === other.expressions.length &&
+        rule.expressions.every((step, at) => includes(other.expressions[at], step))
+      );
     })
   );
 }
@@ -108,7 +99,7 @@ function sameRules(
 /** Whether `actual` has all that `wanted` says; the kernel adds fields with their defaults. */
 function includes(actual: unknown, wanted: unknown): boolean {
   if (wanted instanceof Uint8Array) {
-    return actual instanceof Uint8Array && hex(actual) === hex(wanted);
+    return actual instanceof Uint8Array && Buffer.compare(actual, wanted) === 0;
   }
   if (typeof wanted !== 'object' || wanted === null) return actual === wanted;
   if (typeof actual !== 'object' || actual === null) return false;

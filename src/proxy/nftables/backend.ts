@@ -1,15 +1,18 @@
+import { PodwireError } from '../../errors.ts';
 import { Batch } from '../../netlink/nftables/batch.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { tableList } from '../../netlink/nftables/list.ts';
 import type { Netns } from '../../sys/netns.ts';
-import type { ProxyBackend, SyncResult } from '../backend.ts';
+import type { Desired, ProxyBackend, Quarantined, SyncResult } from '../backend.ts';
 import type { ServiceRoute } from '../model/route.ts';
-import { type ActualTable, actualOf, readTable } from './actual.ts';
-import { addDifference } from './difference.ts';
-import { TABLE } from './layout.ts';
-import { planTable } from './plan.ts';
+import { readTable } from './actual.ts';
+import { watchTables } from './drift.ts';
+import { FAMILIES, type IpFamily, TABLE } from './names.ts';
+import { probeFlags, probeRules } from './probe.ts';
+import { type TableFlags, TableSync } from './table-sync.ts';
 
-const FAMILIES = [4, 6] as const;
+/** How often a failed load is cut in halves: enough to single out one route of a million. */
+const BISECT_DEPTH_MAX = 24;
 
 /**
  * Services as elements of nftables maps. Both families change in one transaction. What the kernel
@@ -18,45 +21,59 @@ const FAMILIES = [4, 6] as const;
 export class NftablesBackend implements ProxyBackend {
   readonly name = 'nftables';
   readonly #connection: NftablesConnection;
-  #applied: ReadonlyMap<4 | 6, ActualTable> | undefined;
+  readonly #netns: Netns | undefined;
+  #flags: TableFlags | undefined;
+  #tables: ReadonlyMap<IpFamily, TableSync> | undefined;
+  #quarantined = new Map<string, Quarantined>();
 
-  private constructor(connection: NftablesConnection) {
+  private constructor(connection: NftablesConnection, netns: Netns | undefined) {
     this.#connection = connection;
+    this.#netns = netns;
   }
 
   /** Opens it in `netns`, or in the namespace the thread is in. */
   static open(netns?: Netns): NftablesBackend {
-    return new NftablesBackend(NftablesConnection.open(netns));
+    return new NftablesBackend(NftablesConnection.open(netns), netns);
   }
 
-  sync(routes: readonly ServiceRoute[]): SyncResult {
-    const batch = new Batch(this.#connection);
-    const applied = new Map<4 | 6, ActualTable>();
-    for (const family of FAMILIES) {
-      const plan = planTable(family, routes);
-      const actual = this.#applied?.get(family) ?? readTable(this.#connection, family, plan);
-      addDifference(batch, family, plan, actual);
-      applied.set(family, actualOf(plan));
-    }
-    // When the kernel refuses, nothing was applied and what is known may be wrong: read again.
-    this.#applied = undefined;
-    batch.commit();
-    this.#applied = applied;
-    return { changes: batch.length };
+  /** Throws KernelLacksError when the kernel can't do what the rules need. */
+  probe(): void {
+    for (const family of FAMILIES) probeRules(this.#connection, family);
+    this.#flags = probeFlags(this.#connection, 4);
+  }
+
+  /** Whether others are kept from changing the tables. */
+  get isOwner(): boolean {
+    return (this.#flags ?? []).length > 0;
+  }
+
+  sync(desired: Desired): SyncResult {
+    for (const key of desired.changes.keys()) this.#quarantined.delete(key);
+    const full = this.#tables === undefined;
+    const changes = full ? this.#load(desired) : this.#update(desired);
+    return { changes, full, quarantined: [...this.#quarantined.values()] };
   }
 
   invalidate(): void {
-    this.#applied = undefined;
+    this.#tables = undefined;
+  }
+
+  watch(onDrift: () => void): Disposable {
+    return watchTables(this.#netns, onDrift);
   }
 
   cleanup(): readonly string[] {
-    this.#applied = undefined;
+    this.#tables = undefined;
     const batch = new Batch(this.#connection);
     const removed: string[] = [];
     for (const family of FAMILIES) {
       const table = TABLE[family];
-      const tables = tableList(this.#connection, table.family);
-      if (!tables.some(({ name }) => name === table.name)) continue;
+      const found = tableList(this.#connection, table.family).find(
+        ({ name }) => name === table.name,
+      );
+      if (found === undefined) continue;
+      // A table that its owner left behind can be changed by whoever takes it over first.
+      if (found.flags?.includes('owner') === true) batch.tableAdd({ ...table, flags: found.flags });
       batch.tableDel(table);
       removed.push(`table ${table.family} ${table.name}`);
     }
@@ -71,4 +88,121 @@ export class NftablesBackend implements ProxyBackend {
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /** Reads what the kernel has and makes it what is desired. */
+  #load(desired: Desired): number {
+    this.#quarantined.clear();
+    const routes = [...desired.routes()];
+    try {
+      return this.#adopt(desired, routes);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return this.#loadBisected(desired, routes, error);
+    }
+  }
+
+  /** One batch that turns what the kernel has into `routes`. */
+  #adopt(desired: Desired, routes: readonly (readonly [string, ServiceRoute])[]): number {
+    this.#tables = undefined;
+    this.#flags ??= probeFlags(this.#connection, 4);
+    const batch = new Batch(this.#connection);
+    const tables = new Map<IpFamily, TableSync>();
+    for (const family of FAMILIES) {
+      const table = new TableSync(family);
+      const actual = readTable(this.#connection, family);
+      table.adopt(batch, actual, desired.node, routes, this.#flags);
+      tables.set(family, table);
+    }
+    const { length } = batch;
+    batch.commit();
+    this.#tables = tables;
+    return length;
+  }
+
+  /**
+   * The kernel refuses the routes as a whole: those it takes are loaded, by halves, and those that are
+   * refused even alone are set aside.
+   */
+  #loadBisected(
+    desired: Desired,
+    routes: readonly (readonly [string, ServiceRoute])[],
+    refusal: Error,
+  ): number {
+    // The rules without any route must be possible, else no single route is to blame.
+    let changes = this.#adopt(desired, []);
+    const pending: { part: readonly (readonly [string, ServiceRoute])[]; depth: number }[] = [
+      { part: routes, depth: 0 },
+    ];
+    let error = refusal;
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      const { part, depth } = next;
+      const [only] = part;
+      if (only === undefined) continue;
+      if (depth > 0) {
+        try {
+          changes += this.#apply(desired, new Map(part));
+          continue;
+        } catch (cause) {
+          if (!isRefusal(cause)) throw cause;
+          error = cause;
+          // The state has the refused routes in it; it starts again from what was taken.
+          this.#adopt(desired, this.#taken(desired, pending, part));
+        }
+      }
+      if (part.length === 1 || depth >= BISECT_DEPTH_MAX) {
+        for (const [key, route] of part) this.#quarantined.set(key, { route, error });
+        continue;
+      }
+      const middle = part.length >> 1;
+      pending.push({ part: part.slice(middle), depth: depth + 1 });
+      pending.push({ part: part.slice(0, middle), depth: depth + 1 });
+    }
+    return changes;
+  }
+
+  /** The routes that are in the kernel while others are still to be tried. */
+  #taken(
+    desired: Desired,
+    pending: readonly { part: readonly (readonly [string, ServiceRoute])[] }[],
+    refused: readonly (readonly [string, ServiceRoute])[],
+  ): (readonly [string, ServiceRoute])[] {
+    const open = new Set(pending.flatMap(({ part }) => part.map(([key]) => key)));
+    for (const [key] of refused) open.add(key);
+    return [...desired.routes()].filter(([key]) => !open.has(key) && !this.#quarantined.has(key));
+  }
+
+  /** Sends what changed since the last sync. */
+  #update(desired: Desired): number {
+    try {
+      return this.#apply(desired, desired.changes);
+    } catch (error) {
+      this.#tables = undefined;
+      if (!isRefusal(error)) throw error;
+      // What is in the kernel may not be what we think; compare, and single out what it refuses.
+      return this.#load(desired);
+    }
+  }
+
+  #apply(desired: Desired, routes: ReadonlyMap<string, ServiceRoute | undefined>): number {
+    const batch = new Batch(this.#connection);
+    for (const [family, table] of this.#tables ?? []) {
+      table.update(batch, desired.node, [...routes].filter(concerns(family)));
+    }
+    batch.commit();
+    return batch.length;
+  }
+}
+
+/** A route that is gone could be of either family. */
+function concerns(family: IpFamily) {
+  return ([, route]: readonly [string, ServiceRoute | undefined]): boolean =>
+    route === undefined || route.family === family;
+}
+
+/** Whether it is about what was sent, so that sending less may do. */
+function isRefusal(error: unknown): error is PodwireError {
+  return (
+    error instanceof PodwireError &&
+    ['ERR_NETLINK', 'ERR_PROXY_CLASSES', 'ERR_PROXY_POOLS'].includes(error.code)
+  );
 }

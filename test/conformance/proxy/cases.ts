@@ -262,7 +262,7 @@ const OUTER_ADDRESSES: readonly Case[] = [
     ],
   ),
   one(
-    'ranges of one family shut the other',
+    'a range with the node in it admits what the node sends',
     cluster(outerService({ loadBalancerSourceRanges: [CIDR.nodes[4], CIDR.nodes[6]] })),
     [probe('H', 'lb', ALL, true), probe('X', 'lb', 'drop')],
   ),

@@ -3,34 +3,14 @@ import { Store } from '../../../src/cluster/store.ts';
 import type { Addr } from '../../../src/ipaddr/addr.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
-import { DEFAULT_SETTINGS, type ModelSettings } from '../../../src/proxy/model/settings.ts';
 import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { trace } from '../../../src/proxy/model/trace.ts';
 import type { CaseSettings, Probe } from './case.ts';
 import { CASES } from './cases.ts';
-import { ADDR, CIDR, type Client, FAMILIES, type Family, NODE_NAME, ZONE_A } from './world.ts';
+import { modelSettings } from './settings.ts';
+import { ADDR, type Client, FAMILIES, type Family } from './world.ts';
 
 /* The suite against the model alone: what it says of a packet, before any kernel is asked. */
-
-function modelSettings(settings: CaseSettings = {}): ModelSettings {
-  const { detector = 'cluster-cidr', masqueradeAll, externalIPs, proxyName, zone } = settings;
-  return {
-    ...DEFAULT_SETTINGS,
-    nodeName: NODE_NAME,
-    zone: zone ?? ZONE_A,
-    nodeAddrs: FAMILIES.map((family) => parseAddr(ADDR.N1[family])),
-    detector:
-      detector === 'none'
-        ? { kind: 'none' }
-        : {
-            kind: 'prefixes',
-            prefixes: FAMILIES.map((family) => parsePrefix(CIDR.cluster[family])),
-          },
-    ...(masqueradeAll === undefined ? {} : { masqueradeAll }),
-    ...(externalIPs === undefined ? {} : { externalIPs }),
-    ...(proxyName === undefined ? {} : { proxyName }),
-  };
-}
 
 function originOf(from: Client): 'pod' | 'host' | 'outside' {
   if (from === 'H') return 'host';
@@ -38,7 +18,10 @@ function originOf(from: Client): 'pod' | 'host' | 'outside' {
 }
 
 function isNodePortAddr(addr: Addr, family: Family, { nodePortAddresses }: CaseSettings): boolean {
-  const own: string[] = [ADDR.N1[family], ...(nodePortAddresses === 'all' ? [ADDR.other[family]] : [])];
+  const own: string[] = [
+    ADDR.N1[family],
+    ...(nodePortAddresses === 'all' ? [ADDR.other[family]] : []),
+  ];
   return own.includes(`${addr}`);
 }
 

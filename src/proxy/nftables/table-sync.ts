@@ -1,0 +1,166 @@
+import type { Batch } from '../../netlink/nftables/batch.ts';
+import type { SetSpec } from '../../netlink/nftables/set.ts';
+import type { ServiceRoute } from '../model/route.ts';
+import type { NodeRules } from '../node.ts';
+import { type ActualTable, hookFits, sameRules } from './actual.ts';
+import { type ChainSpec, staticChains } from './chains.ts';
+import { ElementChanges } from './element-changes.ts';
+import { FamilyState } from './family-state.ts';
+import { knownNumbers } from './known.ts';
+import { type IpFamily, TABLE } from './names.ts';
+import { affinitySet, type Pick } from './pick.ts';
+import { pickChainSpec } from './pick-chains.ts';
+import { affinitySpec, setSpecs } from './sets.ts';
+
+/** The flags of our tables; see `probe.ts`. */
+export type TableFlags = readonly ('owner' | 'persist')[];
+
+/**
+ * Brings one family's table to what it shall be: once whole, by comparing with what the kernel has,
+ * and from then on by what changes. Everything goes into a batch; nothing is sent here.
+ */
+export class TableSync {
+  readonly #family: IpFamily;
+  readonly #state: FamilyState;
+  readonly #sets: ReadonlyMap<string, SetSpec>;
+  /** How many ways of picking use each map of clients. */
+  readonly #affinity = new Map<number, number>();
+  #node: NodeRules | undefined;
+
+  constructor(family: IpFamily) {
+    this.#family = family;
+    this.#state = new FamilyState(family);
+    this.#sets = new Map(setSpecs(family).map((set) => [set.name, set]));
+  }
+
+  /** Puts into `batch` what turns `actual`, which may be nothing, into what shall be. */
+  adopt(
+    batch: Batch,
+    actual: ActualTable | undefined,
+    node: NodeRules,
+    routes: Iterable<readonly [string, ServiceRoute]>,
+    flags: TableFlags,
+  ): void {
+    const table = TABLE[this.#family];
+    const statics = staticChains(this.#family, node);
+    const fits =
+      actual?.fits === true &&
+      statics.every((spec) => {
+        const chain = actual.chains.get(spec.name);
+        return chain === undefined || hookFits(chain, spec);
+      });
+    if (actual !== undefined && !fits) batch.tableDel(table);
+    const before = fits ? actual : undefined;
+    const spec = { ...table, comment: 'Services, by podwire', flags };
+    if (before === undefined || (flags.length > 0 && before.owner === undefined)) {
+      batch.tableAdd(spec);
+    }
+    const changes = new ElementChanges();
+    const known = before === undefined ? undefined : knownNumbers(this.#family, before.elements);
+    if (known !== undefined) this.#state.adopt(known);
+    for (const [set, elements] of before?.elements ?? []) {
+      for (const element of elements) changes.before(set, element);
+    }
+    const { added } = this.#state.apply(node, routes, changes, known);
+    for (const { stickySeconds } of added) this.#countAffinity(stickySeconds, 1);
+
+    const wantedSets = [
+      ...this.#sets.values(),
+      ...[...this.#affinity.keys()].map((seconds) => affinitySpec(this.#family, seconds)),
+    ];
+    for (const set of wantedSets) {
+      if (before?.sets.has(set.name) !== true) batch.setAdd(table, set);
+    }
+    const picks = added.map((pick) => pickChainSpec(this.#family, pick));
+    this.#putChains(batch, [...picks, ...statics], before);
+    this.#putElements(batch, changes);
+    const wanted = new Set([...picks, ...statics].map(({ name }) => name));
+    const gone = [...(before?.chains.keys() ?? [])].filter((name) => !wanted.has(name));
+    for (const name of gone) batch.chainFlush(table, name);
+    for (const name of gone) batch.chainDel(table, name);
+    for (const name of before?.sets.keys() ?? []) {
+      if (!wantedSets.some((set) => set.name === name)) batch.setDel(table, name);
+    }
+    this.#node = node;
+  }
+
+  /** Puts into `batch` what a change of routes or of the node makes different. */
+  update(
+    batch: Batch,
+    node: NodeRules,
+    routes: Iterable<readonly [string, ServiceRoute | undefined]>,
+  ): void {
+    const table = TABLE[this.#family];
+    const changes = new ElementChanges();
+    const { added, removed } = this.#state.apply(node, routes, changes);
+    for (const pick of added) this.#addPick(batch, pick);
+    if (node !== this.#node) this.#replaceStatics(batch, node);
+    this.#putElements(batch, changes);
+    for (const pick of removed) {
+      const { name } = pickChainSpec(this.#family, pick);
+      batch.chainFlush(table, name);
+      batch.chainDel(table, name);
+      if (this.#countAffinity(pick.stickySeconds, -1)) {
+        batch.setDel(table, affinitySet(pick.stickySeconds));
+      }
+    }
+    this.#node = node;
+  }
+
+  #addPick(batch: Batch, pick: Pick): void {
+    const table = TABLE[this.#family];
+    if (this.#countAffinity(pick.stickySeconds, 1)) {
+      batch.setAdd(table, affinitySpec(this.#family, pick.stickySeconds));
+    }
+    const chain = pickChainSpec(this.#family, pick);
+    batch.chainAdd(table, chain);
+    for (const rule of chain.rules) batch.ruleAdd(table, chain.name, rule);
+  }
+
+  /** Counts users of a map of clients; true when that makes or ends it. */
+  #countAffinity(seconds: number, change: 1 | -1): boolean {
+    if (seconds === 0) return false;
+    const before = this.#affinity.get(seconds) ?? 0;
+    const after = before + change;
+    if (after === 0) this.#affinity.delete(seconds);
+    else this.#affinity.set(seconds, after);
+    return before === 0 || after === 0;
+  }
+
+  /** Writes the rules of the chains that depend on the node again, where they differ. */
+  #replaceStatics(batch: Batch, node: NodeRules): void {
+    const before = this.#node;
+    if (before === undefined) return;
+    const old = new Map(staticChains(this.#family, before).map((chain) => [chain.name, chain]));
+    for (const chain of staticChains(this.#family, node)) {
+      if (sameRules(chain.rules, old.get(chain.name)?.rules ?? [])) continue;
+      batch.chainFlush(TABLE[this.#family], chain.name);
+      for (const rule of chain.rules) batch.ruleAdd(TABLE[this.#family], chain.name, rule);
+    }
+  }
+
+  #putChains(batch: Batch, chains: readonly ChainSpec[], before: ActualTable | undefined): void {
+    const table = TABLE[this.#family];
+    const outdated = chains.filter(
+      ({ name, rules }) =>
+        before?.chains.has(name) !== true || !sameRules(rules, before.rules.get(name) ?? []),
+    );
+    for (const chain of outdated) {
+      if (before?.chains.has(chain.name) === true) batch.chainFlush(table, chain.name);
+      else batch.chainAdd(table, chain);
+    }
+    for (const chain of outdated) {
+      for (const rule of chain.rules) batch.ruleAdd(table, chain.name, rule);
+    }
+  }
+
+  #putElements(batch: Batch, changes: ElementChanges): void {
+    const table = TABLE[this.#family];
+    for (const [name, { removed, added }] of changes.sets()) {
+      const set = this.#sets.get(name);
+      if (set === undefined) continue;
+      if (removed.length > 0) batch.elementsDel(table, set, removed);
+      if (added.length > 0) batch.elementsAdd(table, set, added);
+    }
+  }
+}
