@@ -27,7 +27,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule('src/ipaddr', [], 'everything stands on it, so it stands on nothing'),
   rule('src/sys', [errors], 'it is the door to libc and knows nobody behind it'),
   rule('src/netlink', base, 'the codec knows the kernel and nothing of what is built with it'),
-  ...['route', 'nftables', 'conntrack'].map((family) =>
+  ...['route', 'nftables', 'conntrack', 'ipset'].map((family) =>
     rule(
       `src/netlink/${family}`,
       [
