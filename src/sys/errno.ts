@@ -21,6 +21,9 @@ export const {
   ETIMEDOUT,
 } = constants.errno;
 
+/** What nftables answers when another transaction was faster. */
+export const ERESTART = 85;
+
 /** What the kernel's network code answers besides, and Node does not name (asm-generic/errno.h). */
 const OTHER_NAMES: Readonly<Record<number, string>> = {
   // Of two names for one number, those the kernel uses.
@@ -30,7 +33,6 @@ const OTHER_NAMES: Readonly<Record<number, string>> = {
   64: 'ENONET',
   76: 'ENOTUNIQ',
   77: 'EBADFD',
-  85: 'ERESTART',
   87: 'EUSERS',
   96: 'EPFNOSUPPORT',
   108: 'ESHUTDOWN',
@@ -45,6 +47,7 @@ const names = new Map(Object.entries(constants.errno).map(([name, value]) => [va
 
 /** The symbolic name of an errno value, such as `ENOENT`, or `errno 4095` for one without a name. */
 export function errnoName(errno: number): string {
+  if (errno === ERESTART) return 'ERESTART';
   return OTHER_NAMES[errno] ?? names.get(errno) ?? `errno ${errno}`;
 }
 
