@@ -39,6 +39,7 @@ const table = {
   mapping: { id: 18, type: { listOf: { struct: pair }, itemId: 1 } },
   actions: { id: 19, type: { indexed: { nested: inner }, first: 1 } },
   vlan: { id: 20, type: { repeated: 'u16' } },
+  netOrder: { id: 21 | 0x4000, type: 'be16' }, // NLA_F_NET_BYTEORDER
 } as const satisfies AttributeTable;
 
 function encode(values: Parameters<typeof encodeAttributes<typeof table>>[2]): Uint8Array {
@@ -79,8 +80,13 @@ describe('attributes', () => {
       mapping: [{ from: 5, to: 6 }],
       actions: [{ mtu: 1 }, { port: 2 }],
       vlan: [10, 20],
+      netOrder: 443,
     };
     expect(decodeAttributes(table, encode(values))).toEqual(values);
+  });
+
+  it('have the byte order flag where the number of the table has it', () => {
+    expect([...encode({ netOrder: 443 })]).toEqual([6, 0, 21, 0x40, 1, 0xbb, 0, 0]);
   });
 
   it('count indexed items from where the table says', () => {

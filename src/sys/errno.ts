@@ -33,6 +33,7 @@ const OTHER_NAMES: Readonly<Record<number, string>> = {
   64: 'ENONET',
   76: 'ENOTUNIQ',
   77: 'EBADFD',
+  [ERESTART]: 'ERESTART',
   87: 'EUSERS',
   96: 'EPFNOSUPPORT',
   108: 'ESHUTDOWN',
@@ -47,7 +48,6 @@ const names = new Map(Object.entries(constants.errno).map(([name, value]) => [va
 
 /** The symbolic name of an errno value, such as `ENOENT`, or `errno 4095` for one without a name. */
 export function errnoName(errno: number): string {
-  if (errno === ERESTART) return 'ERESTART';
   return OTHER_NAMES[errno] ?? names.get(errno) ?? `errno ${errno}`;
 }
 
