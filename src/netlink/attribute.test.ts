@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Mac } from '../ipaddr/mac.ts';
+import { parseAddr } from '../ipaddr/parse-addr.ts';
 import {
   type AttributeTable,
   DecodeError,
   decodeAttributes,
   encodeAttributes,
 } from './attribute.ts';
+import { addr, bool, flagSet, mac, named } from './layout.ts';
+import { struct } from './struct.ts';
 import { Writer } from './writer.ts';
 
 const inner = {
@@ -25,6 +29,14 @@ const table = {
   // The choice comes before the attribute that decides it.
   data: { id: 9, type: { choice: { one: inner, two: { x: { id: 1, type: 'u8' } } }, by: 'kind' } },
   kind: { id: 10, type: 'string' },
+  yes: { id: 11, type: bool },
+  via: { id: 12, type: addr },
+  mac: { id: 13, type: mac },
+  mode: { id: 14, type: named(4, { l2: 0, l3: 1 }) },
+  flags: { id: 15, type: flagSet(2, { nodad: 2, permanent: 0x80 }) },
+  names: { id: 16, type: { each: 'string' } },
+  range: { id: 17, type: struct('range', { start: 'u16', end: 'u16' }) },
+  actions: { id: 18, type: { list: inner, itemId: 'position' } },
 } as const satisfies AttributeTable;
 
 function encode(values: Parameters<typeof encodeAttributes<typeof table>>[2]): Uint8Array {
@@ -52,8 +64,25 @@ describe('attributes', () => {
       rows: [{ mtu: 1 }, { port: 2 }, {}],
       data: { two: { x: 9 } },
       kind: 'two',
+      yes: true,
+      via: parseAddr('fd00::1'),
+      mac: Mac.fromBytes(Uint8Array.of(2, 0, 0, 0, 0, 1)),
+      mode: 'l3' as const,
+      flags: ['nodad', 'permanent'] as const,
+      names: ['eth0', 'uplink'],
+      range: { start: 1, end: 2 },
+      actions: [{ mtu: 1 }, { port: 2 }],
     };
     expect(decodeAttributes(table, encode(values))).toEqual(values);
+  });
+
+  it('keep a number that has no name', () => {
+    expect(decodeAttributes(table, encode({ mode: 7 }))).toEqual({ mode: 7 });
+  });
+
+  it('number the items of a list by their position', () => {
+    const bytes = encode({ actions: [{}, {}] });
+    expect([...bytes]).toEqual([12, 0, 18, 0x80, 4, 0, 1, 0x80, 4, 0, 2, 0x80]);
   });
 
   it('keep what the table does not know', () => {

@@ -26,13 +26,26 @@ type Scalar =
   | 'bytes'
   | 'flag';
 
+/** A payload with a form of its own, such as an address or a C struct. */
+export interface Layout<V> {
+  encode(writer: Writer, value: V): void;
+  /** Throws DecodeError; `path` is where the bytes were. */
+  decode(bytes: Uint8Array, path: string): V;
+}
+
 /** What an attribute carries. */
 export type AttributeType =
   | Scalar
+  | Layout<unknown>
+  /** The attribute comes once for each value. */
+  | { readonly each: Scalar | Layout<unknown> }
   /** More attributes. */
   | { readonly nested: AttributeTable }
-  /** Attributes of one kind after each other, such as NFTA_LIST_ELEM. */
-  | { readonly list: AttributeTable; readonly itemId: number }
+  /**
+   * Attributes of one kind after each other, such as NFTA_LIST_ELEM. With `position` as their
+   * number they are counted from 1.
+   */
+  | { readonly list: AttributeTable; readonly itemId: number | 'position' }
   /** Attributes whose table depends on a string in the attribute `by` beside it. */
   | { readonly choice: Readonly<Record<string, AttributeTable>>; readonly by: string };
 
@@ -62,13 +75,17 @@ type ValueOf<T> = T extends 'u8' | 'u16' | 'u32' | 's32' | 'be16' | 'be32'
         ? Uint8Array
         : T extends 'flag'
           ? true
-          : T extends { readonly nested: infer N extends AttributeTable }
-            ? Attributes<N>
-            : T extends { readonly list: infer L extends AttributeTable }
-              ? readonly Attributes<L>[]
-              : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
-                ? { readonly [K in keyof C]?: Attributes<C[K]> }
-                : never;
+          : T extends Layout<infer V>
+            ? V
+            : T extends { readonly each: infer E }
+              ? readonly ValueOf<E>[]
+              : T extends { readonly nested: infer N extends AttributeTable }
+                ? Attributes<N>
+                : T extends { readonly list: infer L extends AttributeTable }
+                  ? readonly Attributes<L>[]
+                  : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
+                    ? { readonly [K in keyof C]?: Attributes<C[K]> }
+                    : never;
 
 /** The decoded form of a table: every attribute optional, those unknown to it in `unknown`. */
 export type Attributes<T extends AttributeTable> = {
@@ -123,17 +140,22 @@ function encodeField(writer: Writer, name: string, field: AttributeField, value:
   const { type } = field;
   if (typeof type === 'string') {
     encodeOne(writer, field.id, () => encodeScalar(writer, name, type, value));
+  } else if ('encode' in type) {
+    encodeOne(writer, field.id, () => type.encode(writer, value));
+  } else if ('each' in type) {
+    for (const item of value as readonly unknown[]) {
+      encodeField(writer, name, { id: field.id, type: type.each }, item);
+    }
   } else if ('nested' in type) {
     const nested = value as Attributes<AttributeTable>;
     encodeOne(writer, field.id | NLA_F_NESTED, () => encodeAttributes(writer, type.nested, nested));
   } else if ('list' in type) {
     const items = value as readonly Attributes<AttributeTable>[];
     encodeOne(writer, field.id | NLA_F_NESTED, () => {
-      for (const item of items) {
-        encodeOne(writer, type.itemId | NLA_F_NESTED, () =>
-          encodeAttributes(writer, type.list, item),
-        );
-      }
+      items.forEach((item, index) => {
+        const id = type.itemId === 'position' ? index + 1 : type.itemId;
+        encodeOne(writer, id | NLA_F_NESTED, () => encodeAttributes(writer, type.list, item));
+      });
     });
   } else {
     encodeOne(writer, field.id | NLA_F_NESTED, () =>
@@ -233,7 +255,9 @@ export function decodeAttributes<T extends AttributeTable>(
     if (typeof field.type === 'object' && 'choice' in field.type) {
       choices.push({ name, field, bytes: payload });
     } else {
-      values[name] = decodeField(field.type, payload, path === '' ? name : `${path}.${name}`);
+      const value = decodeField(field.type, payload, path === '' ? name : `${path}.${name}`);
+      const isOneOfMany = typeof field.type === 'object' && 'each' in field.type;
+      values[name] = isOneOfMany ? [...((values[name] as unknown[]) ?? []), value] : value;
     }
   }
   // The attribute that decides may come after the one it decides about.
@@ -283,6 +307,8 @@ function decodeField(
   path: string,
 ): unknown {
   if (typeof type === 'string') return decodeScalar(type, bytes, path);
+  if ('decode' in type) return type.decode(bytes, path);
+  if ('each' in type) return decodeField(type.each, bytes, path);
   if ('nested' in type) return decodeAttributes(type.nested, bytes, path);
   const items: unknown[] = [];
   for (const item of splitAttributes(bytes, path)) {

@@ -32,7 +32,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       `src/netlink/${family}`,
       [
         ...base,
-        ...['attribute', 'connection', 'error', 'message', 'struct', 'writer'].map(
+        ...['attribute', 'connection', 'error', 'layout', 'message', 'struct', 'writer'].map(
           (layer) => `src/netlink/${layer}.ts`,
         ),
       ],
