@@ -75,7 +75,7 @@ type ValueOf<T> = T extends 'u8' | 'u16' | 'u32' | 's32' | 'be16' | 'be32'
         ? Uint8Array
         : T extends 'flag'
           ? true
-          : T extends Layout<infer V>
+          : T extends { decode(bytes: Uint8Array, path: string): infer V }
             ? V
             : T extends { readonly each: infer E }
               ? readonly ValueOf<E>[]

@@ -72,6 +72,34 @@ export function flagSet<const N extends Readonly<Record<string, number>>>(
   };
 }
 
+/**
+ * Two u32, bits and which of them count, such as struct ifla_vlan_flags: what is left out stays as
+ * it is.
+ */
+export function maskedFlags<const N extends Readonly<Record<string, number>>>(
+  names: N,
+): Layout<{ readonly [K in keyof N]?: boolean }> {
+  const bits = (value: Readonly<Record<string, boolean | undefined>>, of: boolean[]): number =>
+    Object.entries(names).reduce(
+      (sum, [name, bit]) => (of.some((each) => each === value[name]) ? sum | bit : sum),
+      0,
+    );
+  return {
+    encode(writer, value) {
+      writer.u32(bits(value, [true]));
+      writer.u32(bits(value, [true, false]));
+    },
+    decode(bytes, path) {
+      const values = readUint(bytes, 4, path);
+      const mask = readUint(bytes.subarray(4), 4, path);
+      const known = Object.entries(names).filter(([, bit]) => (mask & bit) !== 0);
+      return Object.fromEntries(known.map(([name, bit]) => [name, (values & bit) !== 0])) as {
+        [K in keyof N]?: boolean;
+      };
+    },
+  };
+}
+
 function readUint(bytes: Uint8Array, width: Width, path: string): number {
   if (bytes.length < width) {
     throw new DecodeError(path, `${bytes.length} bytes, expected ${width}`);
