@@ -21,8 +21,8 @@ export type Printed = Readonly<Record<string, unknown>>;
 export interface Comparison<C extends WitnessCase> {
   /** Our decoded objects, in the words of the program: the whole of what it prints of them. */
   readonly seen: (connection: RouteConnection, each: C) => readonly Printed[];
-  /** What is left out of the program's words, or put in the same words as ours. */
-  readonly printed?: (object: Printed, each: C) => Printed;
+  /** The program's words without what cannot be compared; undefined for an object that is not ours. */
+  readonly printed?: (object: Printed, each: C) => Printed | undefined;
 }
 
 /**
@@ -38,7 +38,9 @@ export function witness<C extends WitnessCase>(
   const them = useNetns(`${tag}-them`);
   it.each(cases)('$title', (each) => {
     const show = (netns: NetnsFixture): Printed[] =>
-      (JSON.parse(run(netns, each.shown)) as Printed[]).map((object) => printed(object, each));
+      (JSON.parse(run(netns, each.shown)) as Printed[])
+        .map((object) => printed(object, each))
+        .filter((object) => object !== undefined);
     for (const netns of [us, them]) for (const line of each.given ?? []) run(netns, line);
     using ours = RouteConnection.open(us.netns);
     using theirs = RouteConnection.open(them.netns);
