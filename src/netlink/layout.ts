@@ -1,30 +1,31 @@
 import { Addr } from '../ipaddr/addr.ts';
 import { Mac } from '../ipaddr/mac.ts';
 import { DecodeError, type Layout } from './attribute.ts';
+import { EncodeError } from './codec-error.ts';
 
 /* Payloads that several families have: attributes that are more than a number, as values. */
 
 /** A u8 that is 0 or 1. */
 export const bool: Layout<boolean> = {
   encode: (writer, value) => writer.u8(Number(value)),
-  decode: (bytes, path) => readUint(bytes, 1, path) !== 0,
+  decode: (bytes) => readUint(bytes, 1) !== 0,
 };
 
 /** An IPv4 or IPv6 address, which its size tells apart. */
 export const addr: Layout<Addr> = {
   encode: (writer, value) => writer.raw(value.toBytes()),
-  decode(bytes, path) {
+  decode(bytes) {
     if (bytes.length === 4 || bytes.length === 16) return Addr.fromBytes(bytes);
-    throw new DecodeError(path, `${bytes.length} bytes, expected an address of 4 or 16`);
+    throw new DecodeError('', `${bytes.length} bytes, expected an address of 4 or 16`);
   },
 };
 
 /** An Ethernet address. */
 export const mac: Layout<Mac> = {
   encode: (writer, value) => writer.raw(value.toBytes()),
-  decode(bytes, path) {
+  decode(bytes) {
     if (bytes.length === 6) return Mac.fromBytes(bytes);
-    throw new DecodeError(path, `${bytes.length} bytes, expected a MAC of 6`);
+    throw new DecodeError('', `${bytes.length} bytes, expected a MAC of 6`);
   },
 };
 
@@ -44,9 +45,9 @@ export function named<const N extends Readonly<Record<string, number>>>(
   );
   return {
     encode: (writer, value) =>
-      writer.uint(width, typeof value === 'number' ? value : (names[value] ?? 0)),
-    decode(bytes, path) {
-      const number = readUint(bytes, width, path);
+      writer.uint(width, typeof value === 'number' ? value : numberOf(names, value)),
+    decode(bytes) {
+      const number = readUint(bytes, width);
       return byNumber.get(number) ?? number;
     },
   };
@@ -61,10 +62,10 @@ export function flagSet<const N extends Readonly<Record<string, number>>>(
     encode: (writer, value) =>
       writer.uint(
         width,
-        value.reduce((bits, name) => bits | (names[name] ?? 0), 0),
+        value.reduce((bits, name) => bits | numberOf(names, name), 0),
       ),
-    decode(bytes, path) {
-      const bits = readUint(bytes, width, path);
+    decode(bytes) {
+      const bits = readUint(bytes, width);
       return Object.entries(names)
         .filter(([, bit]) => (bits & bit) !== 0)
         .map(([name]) => name);
@@ -89,9 +90,9 @@ export function maskedFlags<const N extends Readonly<Record<string, number>>>(
       writer.u32(bits(value, [true]));
       writer.u32(bits(value, [true, false]));
     },
-    decode(bytes, path) {
-      const values = readUint(bytes, 4, path);
-      const mask = readUint(bytes.subarray(4), 4, path);
+    decode(bytes) {
+      const values = readUint(bytes, 4);
+      const mask = readUint(bytes.subarray(4), 4);
       const known = Object.entries(names).filter(([, bit]) => (mask & bit) !== 0);
       return Object.fromEntries(known.map(([name, bit]) => [name, (values & bit) !== 0])) as {
         [K in keyof N]?: boolean;
@@ -100,9 +101,17 @@ export function maskedFlags<const N extends Readonly<Record<string, number>>>(
   };
 }
 
-function readUint(bytes: Uint8Array, width: Width, path: string): number {
+/** The number with the name. Throws EncodeError where nobody gave it one. */
+function numberOf<N extends Readonly<Record<string, number>>>(names: N, name: keyof N): number {
+  const number = names[name];
+  if (number !== undefined) return number;
+  const expected = Object.keys(names).join(', ');
+  throw new EncodeError(String(name), `not a name there is, expected one of ${expected}`);
+}
+
+function readUint(bytes: Uint8Array, width: Width): number {
   if (bytes.length < width) {
-    throw new DecodeError(path, `${bytes.length} bytes, expected ${width}`);
+    throw new DecodeError('', `${bytes.length} bytes, expected ${width}`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (width === 1) return view.getUint8(0);

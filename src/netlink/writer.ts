@@ -27,6 +27,12 @@ export class Writer {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Makes it empty, to be used again; views of `bytes()` are no longer valid. */
+  clear(): void {
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
+  }
+
   /** Appends `count` zero octets and gives the offset of the first. */
   skip(count: number): number {
     const at = this.#length;

@@ -32,9 +32,17 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       `src/netlink/${family}`,
       [
         ...base,
-        ...['attribute', 'connection', 'error', 'layout', 'message', 'struct', 'writer'].map(
-          (layer) => `src/netlink/${layer}.ts`,
-        ),
+        ...[
+          'attribute',
+          'connection',
+          'error',
+          'layout',
+          'message',
+          'struct',
+          'subscription',
+          'transport',
+          'writer',
+        ].map((layer) => `src/netlink/${layer}.ts`),
       ],
       'families of netlink do not know one another',
     ),

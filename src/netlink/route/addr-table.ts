@@ -42,12 +42,14 @@ const addrAttributes = {
   broadcast: { id: 4, type: addr },
   cacheInfo: {
     id: 6,
-    type: struct('ifa_cacheinfo', {
-      preferred: 'u32',
-      valid: 'u32',
-      created: 'u32',
-      updated: 'u32',
-    }),
+    type: {
+      struct: struct('ifa_cacheinfo', {
+        preferred: 'u32',
+        valid: 'u32',
+        created: 'u32',
+        updated: 'u32',
+      }),
+    },
   },
   flags: { id: 8, type: 'u32' },
   priority: { id: 9, type: 'u32' },

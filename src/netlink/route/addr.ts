@@ -107,7 +107,7 @@ function send(
     label: options.label,
     broadcast: broadcast === 'none' ? undefined : (broadcast ?? defaultBroadcast(prefix, options)),
     cacheInfo: hasLifetime
-      ? { valid, preferred: Math.min(preferredSeconds ?? valid, valid), created: 0, updated: 0 }
+      ? { valid, preferred: Math.min(preferredSeconds ?? valid, valid) }
       : undefined,
     flags: ifaFlags === 0 ? undefined : ifaFlags,
     priority: options.priority,

@@ -22,7 +22,10 @@ const BRIDGE_VLAN_INFO_RANGE_END = 1 << 4;
 /** IFLA_BRIDGE_*: IFLA_AF_SPEC of a message of the family AF_BRIDGE. */
 const bridgeSpec = {
   flags: { id: 0, type: 'u16' },
-  vlanInfo: { id: 2, type: { each: struct('bridge_vlan_info', { flags: 'u16', vid: 'u16' }) } },
+  vlanInfo: {
+    id: 2,
+    type: { repeated: { struct: struct('bridge_vlan_info', { flags: 'u16', vid: 'u16' }) } },
+  },
 } as const satisfies AttributeTable;
 
 const bridgePayload = {
@@ -124,7 +127,7 @@ function decodeVlans(message: Message): [number, Required<BridgeVlan>[]] {
   const { header, attributes } = decodePayload(bridgePayload, message.payload);
   const vlans: Required<BridgeVlan>[] = [];
   let begin: number | undefined;
-  for (const { flags, vid } of attributes.afSpec?.vlanInfo ?? []) {
+  for (const { flags = 0, vid = 0 } of attributes.afSpec?.vlanInfo ?? []) {
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
       begin = vid;
       continue;

@@ -15,8 +15,8 @@ const bridgeId: Layout<BridgeId> = {
     writer.u16(value.priority, false);
     writer.raw(value.mac.toBytes());
   },
-  decode(bytes, path) {
-    if (bytes.length !== 8) throw new DecodeError(path, `${bytes.length} bytes, expected 8`);
+  decode(bytes) {
+    if (bytes.length !== 8) throw new DecodeError('', `${bytes.length} bytes, expected 8`);
     const priority = new DataView(bytes.buffer, bytes.byteOffset).getUint16(0);
     return { priority, mac: Mac.fromBytes(bytes.subarray(2)) };
   },
@@ -25,8 +25,8 @@ const bridgeId: Layout<BridgeId> = {
 /** A clock_t as a u64, hundredths of a second; none gets near 2^53. */
 const centiseconds: Layout<number> = {
   encode: (writer, value) => writer.u64(BigInt(value)),
-  decode(bytes, path) {
-    if (bytes.length < 8) throw new DecodeError(path, `${bytes.length} bytes, expected 8`);
+  decode(bytes) {
+    if (bytes.length < 8) throw new DecodeError('', `${bytes.length} bytes, expected 8`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return Number(view.getBigUint64(0, true));
   },

@@ -1,7 +1,9 @@
 import type { Attributes, AttributeTable } from '../../attribute.ts';
 import { flagSet, mac, named } from '../../layout.ts';
 
-const macaddrData = { macaddr: { id: 4, type: { each: mac } } } as const satisfies AttributeTable;
+const macaddrData = {
+  macaddr: { id: 4, type: { repeated: mac } },
+} as const satisfies AttributeTable;
 
 /** IFLA_MACVLAN_*. */
 export const macvlanAttributes = {

@@ -38,10 +38,10 @@ const stats64: Layout<LinkStats> = {
   encode(writer, value) {
     for (const field of FIELDS) writer.u64(value[field]);
   },
-  decode(bytes, path) {
+  decode(bytes) {
     const sizeBytes = FIELDS.length * 8;
     if (bytes.length < sizeBytes) {
-      throw new DecodeError(path, `${bytes.length} bytes, expected ${sizeBytes}`);
+      throw new DecodeError('', `${bytes.length} bytes, expected ${sizeBytes}`);
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const entries = FIELDS.map((field, at) => [field, view.getBigUint64(at * 8, true)]);

@@ -71,7 +71,7 @@ const inet6 = {
 const afSpec = { inet6: { id: 10, type: { nested: inet6 } } } as const satisfies AttributeTable;
 
 /** IFLA_PROP_LIST. */
-const propList = { altIfname: { id: 53, type: { each: 'string' } } } as const;
+const propList = { altIfname: { id: 53, type: { repeated: 'string' } } } as const;
 
 /** IFLA_*. */
 export const linkAttributes = {

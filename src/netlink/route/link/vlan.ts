@@ -14,7 +14,10 @@ export const vlanProtocol: Layout<'802.1q' | '802.1ad'> = {
 
 /** struct ifla_vlan_qos_mapping: an skb's priority and the tag's, in the direction's order. */
 const qosMapping = {
-  mapping: { id: 1, type: { each: struct('ifla_vlan_qos_mapping', { from: 'u32', to: 'u32' }) } },
+  mapping: {
+    id: 1,
+    type: { repeated: { struct: struct('ifla_vlan_qos_mapping', { from: 'u32', to: 'u32' }) } },
+  },
 } as const satisfies AttributeTable;
 
 /** IFLA_VLAN_*. */

@@ -6,7 +6,7 @@ import { struct } from '../../struct.ts';
 /** Without a payload in requests, where being there means yes; 0 or 1 in answers. */
 const presentOrBool: Layout<boolean> = {
   encode: () => undefined,
-  decode: (bytes, path) => bytes.length === 0 || bool.decode(bytes, path),
+  decode: (bytes) => bytes.length === 0 || bool.decode(bytes),
 };
 
 /** IFLA_VXLAN_*. The kernel has one attribute for each family of an address. */
@@ -26,7 +26,10 @@ export const vxlanAttributes = {
   /** How many addresses it knows at most; 0 for no limit. */
   limit: { id: 9, type: 'u32' },
   /** Source ports of the outer packets, one for each flow. */
-  portRange: { id: 10, type: struct('ifla_vxlan_port_range', { low: 'be16', high: 'be16' }) },
+  portRange: {
+    id: 10,
+    type: { struct: struct('ifla_vxlan_port_range', { low: 'be16', high: 'be16' }) },
+  },
   /** Whether it answers ARP from its neighbour table. */
   proxy: { id: 11, type: bool },
   rsc: { id: 12, type: bool },

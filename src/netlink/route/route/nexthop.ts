@@ -34,10 +34,10 @@ const via: Layout<Addr> = {
     writer.u16(addressFamily(value.family));
     writer.raw(value.toBytes());
   },
-  decode(bytes, path) {
+  decode(bytes) {
     const version = ipVersion(bytes[0] ?? 0);
     if (version === undefined || bytes.length !== (version === 4 ? 6 : 18)) {
-      throw new DecodeError(path, `${bytes.length} bytes are no address with its family`);
+      throw new DecodeError('', `${bytes.length} bytes are no address with its family`);
     }
     return Addr.fromBytes(bytes.subarray(2));
   },
@@ -83,15 +83,15 @@ export const multipath: Layout<readonly WireNexthop[]> = {
       writer.patchU16(start, writer.length - start);
     }
   },
-  decode(bytes, path) {
+  decode(bytes) {
     const nexthops: WireNexthop[] = [];
     for (let at = 0; at + rtnexthop.sizeBytes <= bytes.length; ) {
       const { length, flags, hops, index } = rtnexthop.decode(bytes.subarray(at));
       if (length < rtnexthop.sizeBytes || at + length > bytes.length) {
-        throw new DecodeError(path, `next hop of ${length} bytes, ${bytes.length - at} are left`);
+        throw new DecodeError('', `next hop of ${length} bytes, ${bytes.length - at} are left`);
       }
       const attributes = bytes.subarray(at + rtnexthop.sizeBytes, at + length);
-      const { gateway, via: other } = decodeAttributes(gatewayAttributes, attributes, path);
+      const { gateway, via: other } = decodeAttributes(gatewayAttributes, attributes);
       nexthops.push({
         gateway,
         via: other,
