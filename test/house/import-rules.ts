@@ -36,6 +36,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
           'attribute',
           'connection',
           'error',
+          'layout',
           'message',
           'struct',
           'subscription',
