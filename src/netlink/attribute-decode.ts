@@ -198,6 +198,7 @@ function compile(type: AttributeType): Decode {
       return read(bytes, view, at, length);
     };
   }
+  if ('decode' in type) return ({ bytes }, at, end) => type.decode(bytes.subarray(at, end));
   if ('struct' in type) {
     const { struct } = type;
     return ({ bytes }, at, end) => struct.decode(bytes.subarray(at, end));

@@ -66,6 +66,13 @@ export class Writer {
     this.#view.setBigUint64(at, value, littleEndian);
   }
 
+  /** A number of `width` octets. */
+  uint(width: 1 | 2 | 4, value: number): void {
+    if (width === 1) this.u8(value);
+    else if (width === 2) this.u16(value);
+    else this.u32(value);
+  }
+
   raw(value: Uint8Array): void {
     const at = this.skip(value.length);
     this.#bytes.set(value, at);

@@ -37,6 +37,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
           'connection',
           'error',
           'flags',
+          'layout',
           'message',
           'netfilter',
           'struct',
@@ -58,6 +59,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ),
     ],
     'it is a family of generic netlink and knows no other',
+  ),
+  rule(
+    'src/netlink/fake',
+    [
+      'src/sys',
+      ...['attribute', 'message', 'transport', 'writer'].map((layer) => `src/netlink/${layer}.ts`),
+    ],
+    'the fake kernel must not share the tables that it helps to test',
   ),
   rule(
     'src/cni',

@@ -26,6 +26,11 @@ export class NftablesConnection implements Disposable {
     return new NftablesConnection(Connection.open(NETLINK_NETFILTER, netns));
   }
 
+  /** The same over a connection that is open, such as one to the fake kernel; closed with it. */
+  static over(netlink: Connection): NftablesConnection {
+    return new NftablesConnection(netlink);
+  }
+
   close(): void {
     this.netlink.close();
   }
