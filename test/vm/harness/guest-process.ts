@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { ToGuest } from './protocol.ts';
+import type { FromGuest, ToGuest } from './protocol.ts';
 
 /** A program in the guest. */
 export class GuestProcess extends EventEmitter<{
@@ -10,11 +10,16 @@ export class GuestProcess extends EventEmitter<{
 }> {
   readonly #send: (message: ToGuest) => void;
   readonly #id: number;
+  #ended = false;
 
   constructor(id: number, send: (message: ToGuest) => void) {
     super();
     this.#id = id;
     this.#send = send;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** A message for a program started with `ipc`. */
@@ -29,5 +34,21 @@ export class GuestProcess extends EventEmitter<{
 
   kill(signal: NodeJS.Signals): void {
     this.#send({ type: 'kill', id: this.#id, signal });
+  }
+
+  /** What the guest says about it. */
+  hear(message: Exclude<FromGuest, { type: 'ready' }>): void {
+    switch (message.type) {
+      case 'message':
+        this.emit('message', message.data);
+        break;
+      case 'output':
+        this.emit('output', message.stream, message.bytes);
+        break;
+      case 'exit':
+        this.#ended = true;
+        this.emit('exit', message.code, message.signal, message.error);
+        break;
+    }
   }
 }

@@ -2,8 +2,6 @@
 export interface GuestOptions {
   readonly vmlinux: string;
   readonly initramfs: string;
-  /** A directory of the host that the guest sees as its writable share. */
-  readonly share: string;
   /** The socket on which the host waits for the guest's agent. */
   readonly socket: string;
   readonly portName: string;
@@ -50,10 +48,8 @@ export function qemuArguments(options: GuestOptions): string[] {
     ['-chardev', `socket,id=agent,path=${comma(options.socket)}`],
     ['-device', 'virtio-serial-pci'],
     ['-device', `virtserialport,chardev=agent,name=${options.portName}`],
-    ['-fsdev', `local,id=root,path=/,security_model=none,multidevs=remap,readonly=on`],
+    ['-fsdev', 'local,id=root,path=/,security_model=none,multidevs=remap,readonly=on'],
     ['-device', 'virtio-9p-pci,fsdev=root,mount_tag=root'],
-    ['-fsdev', `local,id=share,path=${comma(options.share)},security_model=none`],
-    ['-device', 'virtio-9p-pci,fsdev=share,mount_tag=share'],
   ].flat();
 }
 
