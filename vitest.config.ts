@@ -48,7 +48,8 @@ export default defineConfig({
         test: {
           name: 'vm',
           pool: vmPool,
-          include: ['test/vm/*.test.ts'],
+          include: ['test/vm/**/*.test.ts'],
+          exclude: ['test/vm/harness/**'],
           // An emulated processor is ten to twenty times slower.
           testTimeout: 60_000,
           hookTimeout: 60_000,
