@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { cachedKernel, fetchKernel, KERNEL_PACKAGE } from './kernel.ts';
+import { fetchKernel } from './fetch-kernel.ts';
+import { cachedKernel, KERNEL_PACKAGE } from './kernel.ts';
 import { machineLacks, VM_PACKAGES } from './needs.ts';
 
 /* For `make test-vm`: installs QEMU and fetches the kernel, once. */
@@ -12,6 +13,8 @@ if (lacks === undefined) {
   });
   if (cachedKernel(KERNEL_PACKAGE) === undefined) {
     process.stdout.write(`vm: fetching ${KERNEL_PACKAGE}\n`);
+    // A bare machine has no list of packages yet, and an old one names files that are gone.
+    execFileSync('apt-get', ['update', '-qq'], { stdio: 'inherit' });
     fetchKernel(KERNEL_PACKAGE);
   }
 } else {
