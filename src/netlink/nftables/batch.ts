@@ -11,12 +11,12 @@ import {
   NLM_F_REPLACE,
   NLM_F_REQUEST,
 } from '../message.ts';
+import { nfgenmsg } from '../netfilter.ts';
 import { Writer } from '../writer.ts';
 import {
   batchAttributes,
   chainAttributes,
   elementListAttributes,
-  nfgenmsg,
   objectAttributes,
   objectAttributesOf,
   ruleAttributes,

@@ -4,12 +4,11 @@ import type { Attributes, AttributeTable } from '../attribute.ts';
 import { Connection } from '../connection.ts';
 import { netlinkErrno } from '../error.ts';
 import { decodePayload, encodePayload, type Message } from '../message.ts';
+import { NETLINK_NETFILTER, nfgenmsg } from '../netfilter.ts';
 import type { Writer } from '../writer.ts';
-import { generationAttributes, nfgenmsg } from './attributes.ts';
+import { generationAttributes } from './attributes.ts';
 import { type Family, familyOf, NFPROTO } from './family.ts';
 import { type MessageName, messageType } from './message-type.ts';
-
-const NETLINK_NETFILTER = 12; // linux/netlink.h
 
 /**
  * A conversation with nf_tables in one network namespace. `list.ts` reads through it; changes are
