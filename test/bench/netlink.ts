@@ -30,7 +30,7 @@ import { publish } from './report.ts';
 const LINKS = 1000;
 const ROUNDS_MANY = 21;
 const ROUNDS_FEW = 5;
-const INSERTS = 2000;
+const INSERTS = 20_000;
 const EVENTS = 1000;
 const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
@@ -203,8 +203,8 @@ async function benchLoad(): Promise<{ times: Sample[]; sizes: Sample }> {
         const args = ['--no-warnings', load, path];
         const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
         if (stdout === '') throw new Error(stderr);
-        const { ms, maxRssKib } = JSON.parse(stdout) as { ms: number; maxRssKib: number };
-        sizesMiB.push(maxRssKib / 1024);
+        const { ms, peakKib } = JSON.parse(stdout) as { ms: number; peakKib: number };
+        sizesMiB.push(peakKib / 1024);
         return ms;
       }),
       candidate('`nft -f`', (netns) => timeMs(() => run(netns, 'nft', ['-f', rules]))),

@@ -70,7 +70,7 @@ interface Operation {
  */
 export class Batch {
   readonly #connection: NftablesConnection;
-  readonly #writer = new Writer(1 << 16);
+  readonly #writer = new Writer();
   readonly #operations: Operation[] = [];
   #setCount = 0;
 
