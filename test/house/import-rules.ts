@@ -48,6 +48,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ),
   ),
   rule(
+    'src/netlink/tc',
+    [
+      'src/netlink/route/connection.ts',
+      'src/netlink/route/outcome.ts',
+      ...['attribute', 'layout', 'message', 'struct', 'writer'].map(
+        (layer) => `src/netlink/${layer}.ts`,
+      ),
+      ...base,
+    ],
+    'traffic control is spoken on a connection of rtnetlink, and knows none of its other objects',
+  ),
+  rule(
     'src/cni',
     ['src/netlink', ...base],
     'plugins are started for each pod and must load little',
