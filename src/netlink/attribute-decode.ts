@@ -103,11 +103,11 @@ class TableDecoder {
         const tables = new Map(
           Object.entries(type.choice).map(([kind, each]) => [kind, decoderOf(each)]),
         );
-        this.#choices.set(id, { name, id, by: type.by, tables });
+        this.#choices.set(id & NLA_TYPE_MASK, { name, id, by: type.by, tables });
       } else {
         const repeated = typeof type === 'object' && 'repeated' in type;
         const decode = compile(repeated ? type.repeated : type);
-        this.#fields.set(id, { name, id, decode, repeated });
+        this.#fields.set(id & NLA_TYPE_MASK, { name, id, decode, repeated });
       }
     }
   }

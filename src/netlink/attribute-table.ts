@@ -41,7 +41,10 @@ export type AttributeType =
   /** Attributes whose table depends on a string in the attribute `by` beside it. */
   | { readonly choice: Readonly<Record<string, AttributeTable>>; readonly by: string };
 
-/** One attribute: the kernel's number for it and what it carries. */
+/**
+ * One attribute: the kernel's number for it and what it carries. The number may have
+ * NLA_F_NET_BYTEORDER in it, which ipset insists on.
+ */
 export interface AttributeField {
   readonly id: number;
   readonly type: AttributeType;

@@ -42,6 +42,7 @@ const table = {
   mapping: { id: 18, type: { listOf: { struct: pair }, itemId: 1 } },
   actions: { id: 19, type: { indexed: { nested: inner }, first: 1 } },
   vlan: { id: 20, type: { repeated: 'u16' } },
+  netOrder: { id: 27 | 0x4000, type: 'be16' }, // NLA_F_NET_BYTEORDER
   yes: { id: 21, type: bool },
   via: { id: 22, type: addr },
   mac: { id: 23, type: mac },
@@ -88,6 +89,7 @@ describe('attributes', () => {
       mapping: [{ from: 5, to: 6 }],
       actions: [{ mtu: 1 }, { port: 2 }],
       vlan: [10, 20],
+      netOrder: 443,
       yes: true,
       via: parseAddr('fd00::1'),
       mac: Mac.fromBytes(Uint8Array.of(2, 0, 0, 0, 0, 1)),
@@ -96,6 +98,10 @@ describe('attributes', () => {
       switches: { reorder: true, mvrp: false },
     };
     expect(decodeAttributes(table, encode(values))).toEqual(values);
+  });
+
+  it('have the byte order flag where the number of the table has it', () => {
+    expect([...encode({ netOrder: 443 })]).toEqual([6, 0, 27, 0x40, 1, 0xbb, 0, 0]);
   });
 
   it('count indexed items from where the table says', () => {

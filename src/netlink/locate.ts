@@ -32,7 +32,7 @@ export function placeAt(table: AttributeTable, bytes: Uint8Array, offset: number
 
 /** The name of the attribute with the kernel's number `id` in `table`, or the number. */
 export function nameOf(table: AttributeTable | undefined, id: number): string {
-  const entry = Object.entries(table ?? {}).find(([, field]) => field.id === id);
+  const entry = Object.entries(table ?? {}).find(([, field]) => (field.id & NLA_TYPE_MASK) === id);
   return entry?.[0] ?? `[${id}]`;
 }
 

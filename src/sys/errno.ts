@@ -21,6 +21,9 @@ export const {
   ETIMEDOUT,
 } = constants.errno;
 
+/** What nftables answers when another transaction was faster. */
+export const ERESTART = 85;
+
 /** What the kernel's network code answers besides, and Node does not name (asm-generic/errno.h). */
 const OTHER_NAMES: Readonly<Record<number, string>> = {
   // Of two names for one number, those the kernel uses.
@@ -30,7 +33,7 @@ const OTHER_NAMES: Readonly<Record<number, string>> = {
   64: 'ENONET',
   76: 'ENOTUNIQ',
   77: 'EBADFD',
-  85: 'ERESTART',
+  [ERESTART]: 'ERESTART',
   87: 'EUSERS',
   96: 'EPFNOSUPPORT',
   108: 'ESHUTDOWN',

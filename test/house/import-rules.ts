@@ -60,6 +60,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'traffic control is spoken on a connection of rtnetlink, and knows none of its other objects',
   ),
   rule(
+    'src/netlink/fake',
+    [
+      'src/sys',
+      ...['attribute', 'message', 'transport', 'writer'].map((layer) => `src/netlink/${layer}.ts`),
+    ],
+    'the fake kernel must not share the tables that it helps to test',
+  ),
+  rule(
     'src/cni',
     ['src/netlink', ...base],
     'plugins are started for each pod and must load little',
