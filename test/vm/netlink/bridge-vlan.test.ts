@@ -20,7 +20,7 @@ function added(title: string, vlans: readonly BridgeVlan[], ...theirs: string[])
     ours: (connection) =>
       bridgeVlanAdd(connection, { linkIndex: indexOf(connection, 'v0') }, vlans),
     theirs,
-    shown: 'bridge -j -c vlan show',
+    shown: 'bridge -j -compressvlans vlan show',
   };
 }
 
