@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { RouteConnection } from '../../../src/netlink/route/connection.ts';
 import { type NetnsFixture, useNetns } from '../netns-fixture.ts';
+
+/** Some states, such as whether a link is operational, the kernel works out a moment later. */
+const SETTLED_TIMEOUT_MS = 10_000;
 
 /** An object made twice: by us, and in another namespace by the program that is its witness. */
 export interface WitnessCase {
@@ -42,7 +45,7 @@ export function witness<C extends WitnessCase>(
 ): void {
   const us = useNetns(`${tag}-us`);
   const them = useNetns(`${tag}-them`);
-  it.each(cases)('$title', (each) => {
+  it.each(cases)('$title', async (each) => {
     const show = (netns: NetnsFixture): Printed[] =>
       parse(run(netns, each.shown))
         .map((object) => printed(object, each))
@@ -52,11 +55,16 @@ export function witness<C extends WitnessCase>(
     using theirs = RouteConnection.open(them.netns);
     each.ours(ours, us);
     for (const line of each.theirs) run(them, line);
-    const shown = show(us);
-    expect(shown.length).toBeGreaterThan(0);
-    expect(shown).toEqual(show(them));
-    expect(seen(ours, each)).toEqual(shown);
-    expect(seen(theirs, each)).toEqual(shown);
+    await vi.waitFor(
+      () => {
+        const shown = show(us);
+        expect(shown.length).toBeGreaterThan(0);
+        expect(shown).toEqual(show(them));
+        expect(seen(ours, each)).toEqual(shown);
+        expect(seen(theirs, each)).toEqual(shown);
+      },
+      { timeout: SETTLED_TIMEOUT_MS },
+    );
   });
 }
 
