@@ -93,7 +93,7 @@ function compileField(id: number, type: AttributeType): EncodeField {
 }
 
 function isNest(type: AttributeType): boolean {
-  return typeof type === 'object' && !('struct' in type || 'array' in type);
+  return typeof type === 'object' && !('encode' in type || 'struct' in type || 'array' in type);
 }
 
 /** The encoder of a payload. */
@@ -102,6 +102,7 @@ function compile(type: AttributeType): Encode {
     const { write } = SCALARS[type];
     return (writer, value, name) => write(writer, value as never, name);
   }
+  if ('encode' in type) return (writer, value) => type.encode(writer, value);
   if ('struct' in type) {
     const { struct } = type;
     return (writer, value) => struct.encode(writer, value as object);

@@ -1,5 +1,6 @@
 import type { ScalarName, ScalarValue } from './scalar.ts';
 import type { Struct, StructFields, StructValues } from './struct.ts';
+import type { Writer } from './writer.ts';
 
 /*
  * Netlink attributes as data. A family is described once, in tables such as
@@ -12,9 +13,17 @@ import type { Struct, StructFields, StructValues } from './struct.ts';
  * and the table drives the encoder, the decoder and, through `Attributes`, the static types.
  */
 
+/** A payload with a form of its own, such as an address; `layout.ts` has some. */
+export interface Layout<V> {
+  encode(writer: Writer, value: V): void;
+  /** Throws DecodeError, with an empty path. */
+  decode(bytes: Uint8Array): V;
+}
+
 /** What an attribute carries. */
 export type AttributeType =
   | ScalarName
+  | Layout<unknown>
   /** A structure of the kernel. */
   | { readonly struct: Struct<StructFields> }
   /** Scalars or structures packed one after the other, without headers. */
@@ -56,23 +65,25 @@ type StructOf<S> = S extends Struct<infer F> ? StructValues<F> : never;
 /** The value an attribute of type `T` has in TypeScript. */
 type ValueOf<T> = T extends ScalarName
   ? ScalarValue<T>
-  : T extends { readonly struct: infer S }
-    ? StructOf<S>
-    : T extends { readonly array: infer A }
-      ? readonly (A extends ScalarName ? ScalarValue<A> : StructOf<A>)[]
-      : T extends { readonly nested: infer N extends AttributeTable }
-        ? Attributes<N>
-        : T extends { readonly list: infer L extends AttributeTable }
-          ? readonly Attributes<L>[]
-          : T extends { readonly listOf: infer L }
-            ? readonly ValueOf<L>[]
-            : T extends { readonly indexed: infer I }
-              ? readonly ValueOf<I>[]
-              : T extends { readonly repeated: infer R }
-                ? readonly ValueOf<R>[]
-                : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
-                  ? { readonly [K in keyof C]?: Attributes<C[K]> }
-                  : never;
+  : T extends Layout<infer V>
+    ? V
+    : T extends { readonly struct: infer S }
+      ? StructOf<S>
+      : T extends { readonly array: infer A }
+        ? readonly (A extends ScalarName ? ScalarValue<A> : StructOf<A>)[]
+        : T extends { readonly nested: infer N extends AttributeTable }
+          ? Attributes<N>
+          : T extends { readonly list: infer L extends AttributeTable }
+            ? readonly Attributes<L>[]
+            : T extends { readonly listOf: infer L }
+              ? readonly ValueOf<L>[]
+              : T extends { readonly indexed: infer I }
+                ? readonly ValueOf<I>[]
+                : T extends { readonly repeated: infer R }
+                  ? readonly ValueOf<R>[]
+                  : T extends { readonly choice: infer C extends Record<string, AttributeTable> }
+                    ? { readonly [K in keyof C]?: Attributes<C[K]> }
+                    : never;
 
 /** The decoded form of a table: every attribute optional, those unknown to it in `unknown`. */
 export type Attributes<T extends AttributeTable> = {

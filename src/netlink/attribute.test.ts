@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Mac } from '../ipaddr/mac.ts';
+import { parseAddr } from '../ipaddr/parse-addr.ts';
 import {
   type AttributeTable,
   DecodeError,
@@ -7,6 +9,7 @@ import {
   encodeAttributes,
   splitAttributes,
 } from './attribute.ts';
+import { addr, bool, flagSet, mac, maskedFlags, named } from './layout.ts';
 import { struct } from './struct.ts';
 import { Writer } from './writer.ts';
 
@@ -39,7 +42,13 @@ const table = {
   mapping: { id: 18, type: { listOf: { struct: pair }, itemId: 1 } },
   actions: { id: 19, type: { indexed: { nested: inner }, first: 1 } },
   vlan: { id: 20, type: { repeated: 'u16' } },
-  netOrder: { id: 21 | 0x4000, type: 'be16' }, // NLA_F_NET_BYTEORDER
+  netOrder: { id: 27 | 0x4000, type: 'be16' }, // NLA_F_NET_BYTEORDER
+  yes: { id: 21, type: bool },
+  via: { id: 22, type: addr },
+  mac: { id: 23, type: mac },
+  mode: { id: 24, type: named(4, { l2: 0, l3: 1 }) },
+  flags: { id: 25, type: flagSet(2, { nodad: 2, permanent: 0x80 }) },
+  switches: { id: 26, type: maskedFlags({ reorder: 1, gvrp: 2, mvrp: 4 }) },
 } as const satisfies AttributeTable;
 
 function encode(values: Parameters<typeof encodeAttributes<typeof table>>[2]): Uint8Array {
@@ -81,12 +90,18 @@ describe('attributes', () => {
       actions: [{ mtu: 1 }, { port: 2 }],
       vlan: [10, 20],
       netOrder: 443,
+      yes: true,
+      via: parseAddr('fd00::1'),
+      mac: Mac.fromBytes(Uint8Array.of(2, 0, 0, 0, 0, 1)),
+      mode: 'l3' as const,
+      flags: ['nodad', 'permanent'] as const,
+      switches: { reorder: true, mvrp: false },
     };
     expect(decodeAttributes(table, encode(values))).toEqual(values);
   });
 
   it('have the byte order flag where the number of the table has it', () => {
-    expect([...encode({ netOrder: 443 })]).toEqual([6, 0, 21, 0x40, 1, 0xbb, 0, 0]);
+    expect([...encode({ netOrder: 443 })]).toEqual([6, 0, 27, 0x40, 1, 0xbb, 0, 0]);
   });
 
   it('count indexed items from where the table says', () => {
@@ -114,6 +129,10 @@ describe('attributes', () => {
       { id: 6, bytes: new Uint8Array() },
     ]);
     expect(() => [...splitAttributes(Uint8Array.of(3, 0, 1, 0))]).toThrow('length 3 where 4');
+  });
+
+  it('keep a number that has no name', () => {
+    expect(decodeAttributes(table, encode({ mode: 7 }))).toEqual({ mode: 7 });
   });
 
   it('keep what the table does not know', () => {

@@ -11,7 +11,7 @@ import {
   NLM_F_DUMP_FILTERED,
   NLM_F_EXCL,
 } from '../../../src/netlink/message.ts';
-import { linkPayload, RTM_GETLINK, RTM_NEWLINK } from '../../../src/netlink/route/link-table.ts';
+import { linkPayload, RTM_GETLINK, RTM_NEWLINK } from '../../../src/netlink/route/link/table.ts';
 import type { StructValues } from '../../../src/netlink/struct.ts';
 import { useNetns } from '../netns-fixture.ts';
 
@@ -71,7 +71,7 @@ describe('a refusal', () => {
         newLink({ ifname: 'x', linkinfo: { kind: 'bridge', data: { bridge: { unknown } } } }),
       ),
     );
-    expect(inner.fault).toBe('at linkinfo.data.bridge.forwardDelay, expected 0 to 4294967295');
+    expect(inner.fault).toBe('at linkinfo.data.bridge.forwardDelayCs, expected 0 to 4294967295');
     expect(inner.errnoName).toBe('ERANGE');
   });
 });
