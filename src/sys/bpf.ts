@@ -1,4 +1,4 @@
-import { ENOENT, SysError } from './errno.ts';
+import { EAGAIN, ENOENT, SysError } from './errno.ts';
 import { Fd, setOption } from './fd.ts';
 import { check, cString, errno, fixedMemory, libc, whileHeld } from './libc.ts';
 
@@ -36,6 +36,8 @@ const ATTR_BYTES = 144; // union bpf_attr of Linux 5.8 and later; older kernels 
 const NAME_BYTES_MAX = 15;
 const INSTRUCTION_BYTES = 8;
 const VERIFIER_LOG_BYTES = 64 << 10;
+/** The verifier gives up with EAGAIN when a signal waits, as one for garbage collection may. */
+const LOAD_ATTEMPTS_MAX = 5;
 
 /** What a map is made with. */
 export interface BpfMapOptions {
@@ -164,7 +166,11 @@ export class BpfProgram implements Disposable {
     view.setBigUint64(32, log.address, true);
     attr.set(objectName(options.name), 48);
     view.setUint32(68, options.attachType ?? 0, true);
-    const fd = whileHeld([instructions, license, log], () => bpf(BPF_PROG_LOAD, attr));
+    let fd = -1;
+    for (let attempt = 0; attempt < LOAD_ATTEMPTS_MAX; attempt += 1) {
+      fd = whileHeld([instructions, license, log], () => bpf(BPF_PROG_LOAD, attr));
+      if (fd >= 0 || errno() !== EAGAIN) break;
+    }
     const detail = `BPF_PROG_LOAD, ${options.name}`;
     if (fd < 0) throw new SysError('bpf', errno(), `${detail}: ${verdict(log.bytes)}`);
     return new BpfProgram(new Fd(fd, detail));

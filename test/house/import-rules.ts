@@ -61,6 +61,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'it is a family of generic netlink and knows no other',
   ),
   rule(
+    'src/netlink/tc',
+    [
+      'src/netlink/route/connection.ts',
+      'src/netlink/route/outcome.ts',
+      ...['attribute', 'layout', 'message', 'struct', 'writer'].map(
+        (layer) => `src/netlink/${layer}.ts`,
+      ),
+      ...base,
+    ],
+    'traffic control is spoken on a connection of rtnetlink, and knows none of its other objects',
+  ),
+  rule(
     'src/netlink/fake',
     [
       'src/sys',

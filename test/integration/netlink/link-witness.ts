@@ -118,6 +118,8 @@ function flagNames(link: Link): string[] {
     ['NOARP', !link.arp],
     ['ALLMULTI', link.allMulticast],
     ['PROMISC', link.promiscuous],
+    // Of bonds as well, which this knows nothing of.
+    ['MASTER', link.kind === 'vrf'],
     ['UP', link.up],
     ['LOWER_UP', link.lowerUp],
   ];
@@ -150,7 +152,7 @@ function infoData(link: Link, names: ReadonlyMap<number, string>): Printed | und
       usedbcqueuelen: macvlan.bcQueueLengthUsed,
     });
   }
-  if (ipvlan !== undefined) return { mode: ipvlan.mode, mode_flag: ipvlan.flags?.[0] ?? 'bridge' };
+  if (ipvlan !== undefined) return { mode: ipvlan.mode, [ipvlan.flags?.[0] ?? 'bridge']: true };
   if (vlan !== undefined) {
     return present({
       protocol: vlan.protocol?.replace('q', 'Q'),

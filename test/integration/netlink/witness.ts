@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { RouteConnection } from '../../../src/netlink/route/connection.ts';
 import { type NetnsFixture, useNetns } from '../netns-fixture.ts';
+
+/** Some states, such as whether a link is operational, the kernel works out a moment later. */
+const SETTLED_TIMEOUT_MS = 10_000;
 
 /** An object made twice: by us, and in another namespace by the program that is its witness. */
 export interface WitnessCase {
@@ -10,7 +13,7 @@ export interface WitnessCase {
   readonly ours: (connection: RouteConnection, netns: NetnsFixture) => void;
   /** The command lines of iproute2 that do the same. */
   readonly theirs: readonly string[];
-  /** The command line that prints the object as JSON. */
+  /** The command line that prints the object, as JSON unless the comparison reads something else. */
   readonly shown: string;
 }
 
@@ -23,6 +26,8 @@ export interface Comparison<C extends WitnessCase> {
   readonly seen: (connection: RouteConnection, each: C) => readonly Printed[];
   /** The program's words without what cannot be compared; undefined for an object that is not ours. */
   readonly printed?: (object: Printed, each: C) => Printed | undefined;
+  /** Reads what is printed where that is not plain JSON. */
+  readonly parse?: (text: string) => Printed[];
 }
 
 /**
@@ -32,13 +37,17 @@ export interface Comparison<C extends WitnessCase> {
 export function witness<C extends WitnessCase>(
   tag: string,
   cases: readonly C[],
-  { seen, printed = (object) => object }: Comparison<C>,
+  {
+    seen,
+    printed = (object) => object,
+    parse = (text) => JSON.parse(text) as Printed[],
+  }: Comparison<C>,
 ): void {
   const us = useNetns(`${tag}-us`);
   const them = useNetns(`${tag}-them`);
-  it.each(cases)('$title', (each) => {
+  it.each(cases)('$title', async (each) => {
     const show = (netns: NetnsFixture): Printed[] =>
-      (JSON.parse(run(netns, each.shown)) as Printed[])
+      parse(run(netns, each.shown))
         .map((object) => printed(object, each))
         .filter((object) => object !== undefined);
     for (const netns of [us, them]) for (const line of each.given ?? []) run(netns, line);
@@ -46,11 +55,16 @@ export function witness<C extends WitnessCase>(
     using theirs = RouteConnection.open(them.netns);
     each.ours(ours, us);
     for (const line of each.theirs) run(them, line);
-    const shown = show(us);
-    expect(shown.length).toBeGreaterThan(0);
-    expect(shown).toEqual(show(them));
-    expect(seen(ours, each)).toEqual(shown);
-    expect(seen(theirs, each)).toEqual(shown);
+    await vi.waitFor(
+      () => {
+        const shown = show(us);
+        expect(shown.length).toBeGreaterThan(0);
+        expect(shown).toEqual(show(them));
+        expect(seen(ours, each)).toEqual(shown);
+        expect(seen(theirs, each)).toEqual(shown);
+      },
+      { timeout: SETTLED_TIMEOUT_MS },
+    );
   });
 }
 

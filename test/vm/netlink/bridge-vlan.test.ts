@@ -20,7 +20,7 @@ function added(title: string, vlans: readonly BridgeVlan[], ...theirs: string[])
     ours: (connection) =>
       bridgeVlanAdd(connection, { linkIndex: indexOf(connection, 'v0') }, vlans),
     theirs,
-    shown: 'bridge -j -c vlan show',
+    shown: 'bridge -j -compressvlans vlan show',
   };
 }
 
@@ -62,16 +62,15 @@ describe('VLANs of a bridge', () => {
       const names = new Map(linkList(connection).map((link) => [link.index, link.name]));
       return [...bridgeVlanList(connection)].map(([index, vlans]) => ({
         ifname: names.get(index),
-        vlans: vlans.map(({ vid, vidEnd, pvid, untagged }) =>
-          present({
+        vlans: vlans.map(({ vid, vidEnd, pvid, untagged }) => {
+          const isRange = vidEnd !== vid;
+          const flags = [...(pvid ? ['PVID'] : []), ...(untagged ? ['Egress Untagged'] : [])];
+          return present({
             vlan: vid,
-            vlanEnd: vidEnd === vid ? undefined : vidEnd,
-            flags:
-              pvid || untagged
-                ? [...(pvid ? ['PVID'] : []), ...(untagged ? ['Egress Untagged'] : [])]
-                : undefined,
-          }),
-        ),
+            vlanEnd: isRange ? vidEnd : undefined,
+            flags: isRange || flags.length > 0 ? flags : undefined,
+          });
+        }),
       }));
     },
   });

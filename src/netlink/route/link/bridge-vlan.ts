@@ -48,6 +48,13 @@ export interface BridgeVlan {
   readonly untagged?: boolean | undefined;
 }
 
+/** VLANs as the kernel has them: nothing is left out. */
+export interface KernelBridgeVlan extends BridgeVlan {
+  readonly vidEnd: number;
+  readonly pvid: boolean;
+  readonly untagged: boolean;
+}
+
 /** Where VLANs are set: on a port, or with `self` on the bridge itself. */
 export interface BridgeVlanPlace {
   readonly linkIndex: number;
@@ -108,7 +115,7 @@ function encodeVlan({ vid, vidEnd, pvid, untagged }: BridgeVlan) {
 /** The VLANs of every port and bridge of the namespace, as ranges, by the link's index. */
 export function bridgeVlanList(
   connection: RouteConnection,
-): Map<number, readonly Required<BridgeVlan>[]> {
+): Map<number, readonly KernelBridgeVlan[]> {
   const request = {
     operation: 'list bridge VLANs',
     type: RTM_GETLINK,
@@ -123,9 +130,9 @@ export function bridgeVlanList(
   return new Map(connection.netlink.dump(request, decodeVlans));
 }
 
-function decodeVlans(message: Message): [number, Required<BridgeVlan>[]] {
+function decodeVlans(message: Message): [number, KernelBridgeVlan[]] {
   const { header, attributes } = decodePayload(bridgePayload, message.payload);
-  const vlans: Required<BridgeVlan>[] = [];
+  const vlans: KernelBridgeVlan[] = [];
   let begin: number | undefined;
   for (const { flags = 0, vid = 0 } of attributes.afSpec?.vlanInfo ?? []) {
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
