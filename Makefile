@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modu
 NODE := node --no-warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test peers test-peers test-vm bench-start bench-netlink fuzz-netlink lab lab-down format clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,9 @@ bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 
 fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
 	@$(NODE) test/fuzz/netlink.ts
+
+bench-ipaddr: setup ## addresses beside ip-num, ipaddr.js and ip-address
+	@$(NODE) test/bench/ipaddr.ts
 
 lab: build ## build a node and two pods out of namespaces, and check them (needs root)
 	@dist/podwire lab up

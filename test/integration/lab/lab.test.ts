@@ -129,8 +129,7 @@ describe('the command line', () => {
   it.each([
     [[], 2, 'expected a command'],
     [['nothing'], 2, 'Unknown argument: nothing'],
-    [['ip', 'classify'], 2, 'Not enough non-option arguments'],
-    [['ip', 'classify', '10.0.0.256'], 1, '10.0.0.256'],
+    [['ip', 'classify'], 2, 'expected addresses, as arguments or on stdin'],
     [
       ['agent', '--manifests', 'x', '--dns-port', '70000'],
       2,
