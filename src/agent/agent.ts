@@ -4,7 +4,7 @@ import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import { ClusterDns } from '../dns/dns.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
-import { ServiceProxy } from '../proxy/proxy.ts';
+import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -16,6 +16,7 @@ export interface AgentOptions {
   /** Directory of Kubernetes YAML. */
   readonly manifests: string;
   readonly clusterDomain: string;
+  readonly proxy: ProxyOptions;
   readonly dnsAddress: string;
   readonly dnsPort: number;
   /** DNS threads. */
@@ -73,7 +74,8 @@ export class Agent {
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
     const backend = undo.use(NftablesBackend.open());
-    const proxy = undo.use(startProxy(store, backend, metrics, log));
+    backend.probe();
+    const proxy = undo.use(startProxy(store, backend, options, metrics));
     const dns = await ClusterDns.start(store, {
       address: options.dnsAddress,
       port: options.dnsPort,
@@ -117,17 +119,24 @@ export class Agent {
 function startProxy(
   store: Store,
   backend: NftablesBackend,
+  options: AgentOptions,
   metrics: AgentMetrics,
-  log: Logger,
 ): ServiceProxy {
-  return new ServiceProxy(store, backend, {
-    onSync: ({ changes, error, durationSeconds, routes, services, conflicts }) => {
+  const { log, proxy } = options;
+  return new ServiceProxy(store, backend, proxy, {
+    onSync: ({ result, error, durationSeconds, routes, services, conflicts }) => {
       metrics.synced(durationSeconds, error !== undefined, services);
       for (const conflict of conflicts) {
         log.warn(conflict, 'two Services want one address and port');
       }
+      for (const { route, error: reason } of result?.quarantined ?? []) {
+        log.error({ service: route.name, error: reason.message }, 'the kernel refuses a Service');
+      }
       if (error !== undefined) log.error({ error: error.message }, 'rules refused; trying again');
-      else if (changes !== 0) log.info({ changes, routes, durationSeconds }, 'rules changed');
+      else if (result !== undefined && result.changes !== 0) {
+        log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
+      }
     },
+    onDrift: () => log.warn('somebody else changed the rules; repairing them'),
   });
 }

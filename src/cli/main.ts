@@ -1,5 +1,5 @@
 import yargs from 'yargs';
-import { agentCommand } from './commands/agent.ts';
+import { agentCommand } from './commands/agent/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
 import { ipCommand } from './commands/ip/ip.ts';

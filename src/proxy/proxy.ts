@@ -1,5 +1,6 @@
 import type { ClusterState, Store, TouchedOthers } from '../cluster/store.ts';
-import { tryParsePrefix } from '../ipaddr/prefix.ts';
+import type { Addr } from '../ipaddr/addr.ts';
+import { type Prefix, tryParsePrefix } from '../ipaddr/prefix.ts';
 import type { ProxyBackend, Quarantined, SyncResult } from './backend.ts';
 import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
@@ -36,9 +37,14 @@ export interface ProxyEvents {
 /** How the proxy behaves, apart from what the cluster's objects say. */
 export interface ProxyOptions {
   readonly settings: ModelSettings;
-  readonly node: NodeRules;
-  /** Whether node ports are served on the addresses of our Node object alone. */
-  readonly primaryNodePorts: boolean;
+  readonly node: Omit<NodeRules, 'nodePortAddrs' | 'detector'>;
+  /**
+   * Where node ports are served (`nodePortAddresses`): on the addresses of our Node object, or on all
+   * as long as there is none; on all; or on those of the node's addresses that are in prefixes.
+   */
+  readonly nodePorts: 'primary' | 'all' | readonly Prefix[];
+  /** The addresses the node has now. */
+  readonly localAddrs: () => readonly Addr[];
 }
 
 /** Keeps a backend's rules equal to the Services of a store. */
@@ -63,15 +69,15 @@ export class ServiceProxy implements Disposable {
     this.#backend = backend;
     this.#options = options;
     this.#events = events;
-    this.#node = options.node;
+    this.#node = this.#nodeRules(store);
     this.#table = new RouteTable(options.settings);
-    this.#follow(store);
     this.#table.reset(this.#settings(store), store);
     this.#unsubscribe = store.subscribe((state, touched, others) =>
       this.#change(state, touched, others),
     );
     this.#watch = backend.watch(() => this.#drifted());
     this.#resync = setInterval(() => {
+      this.#node = this.#nodeRules(store);
       this.#backend.invalidate();
       this.#sync();
     }, RESYNC_MS);
@@ -105,7 +111,7 @@ export class ServiceProxy implements Disposable {
   #change(state: ClusterState, touched: readonly string[], others: TouchedOthers): void {
     const { nodeName } = this.#options.settings;
     const nodeChanged = others.nodes.includes(nodeName);
-    if (nodeChanged || others.serviceCidrs.length > 0) this.#follow(state);
+    if (nodeChanged || others.serviceCidrs.length > 0) this.#node = this.#nodeRules(state);
     if (nodeChanged) this.#table.reset(this.#settings(state), state);
     else this.#table.update(state, touched);
     this.#settling ??= setTimeout(() => this.#sync(), SETTLE_MS);
@@ -116,15 +122,26 @@ export class ServiceProxy implements Disposable {
     return withNode(settings, state.nodes.get(settings.nodeName));
   }
 
-  /** Takes over what the cluster's objects say of the node. */
-  #follow(state: ClusterState): void {
-    const { node, primaryNodePorts } = this.#options;
+  /** The rules of the node, by its configuration and what the cluster's objects say of it. */
+  #nodeRules(state: ClusterState): NodeRules {
+    const { node, settings } = this.#options;
     const cidrs = [...state.serviceCidrs.values()].flatMap((each) => each.cidrs);
-    this.#node = {
+    return {
       ...node,
+      detector: settings.detector,
       serviceCidrs: cidrs.length === 0 ? node.serviceCidrs : cidrs.flatMap(prefixesOf),
-      ...(primaryNodePorts ? { nodePortAddrs: this.#settings(state).nodeAddrs } : {}),
+      nodePortAddrs: this.#nodePortAddrs(state),
     };
+  }
+
+  #nodePortAddrs(state: ClusterState): NodeRules['nodePortAddrs'] {
+    const { nodePorts, localAddrs } = this.#options;
+    if (nodePorts === 'all') return 'all';
+    if (nodePorts !== 'primary') {
+      return localAddrs().filter((addr) => nodePorts.some((prefix) => prefix.contains(addr)));
+    }
+    const { nodeAddrs } = this.#settings(state);
+    return nodeAddrs.length === 0 ? 'all' : nodeAddrs;
   }
 
   /** Repairs what others did, once they leave it alone for a moment. */

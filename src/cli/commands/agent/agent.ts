@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { CommandModule } from 'yargs';
-import { Agent } from '../../agent/agent.ts';
-import { LOG_LEVELS, openLog } from '../../agent/log.ts';
-import { selfCommand, workerSpawner } from '../self.ts';
-import { VERSION } from '../version.ts';
+import { Agent } from '../../../agent/agent.ts';
+import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
+import { selfCommand, workerSpawner } from '../../self.ts';
+import { VERSION } from '../../version.ts';
+import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
 
-interface Args {
+interface Args extends ProxyArgs {
   manifests: string;
   'cluster-domain': string;
   'dns-address': string;
@@ -22,7 +23,7 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    yargs
+    withProxyFlags(yargs)
       .option('manifests', {
         type: 'string',
         demandOption: true,
@@ -54,6 +55,7 @@ export const agentCommand: CommandModule<object, Args> = {
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
+        proxyOptions(args);
         checkRange('dns-port', args['dns-port'], 0, 65_535);
         checkRange('http-port', args['http-port'], 0, 65_535);
         checkRange('dns-workers', args['dns-workers'], 1, 256);
@@ -86,6 +88,7 @@ async function run(args: Args): Promise<void> {
     {
       version: VERSION,
       manifests: args.manifests,
+      proxy: proxyOptions(args),
       clusterDomain: args['cluster-domain'],
       dnsAddress: args['dns-address'],
       dnsPort: args['dns-port'],
