@@ -1,4 +1,5 @@
 import { PodwireError } from '../../src/errors.ts';
+import { Mac } from '../../src/ipaddr/mac.ts';
 import { parseAddr } from '../../src/ipaddr/parse-addr.ts';
 import { parsePrefix } from '../../src/ipaddr/prefix.ts';
 import { Connection } from '../../src/netlink/connection.ts';
@@ -18,8 +19,12 @@ import {
 import { INET_SERVICE, VERDICT } from '../../src/netlink/nftables/types.ts';
 import { addrAdd, addrList } from '../../src/netlink/route/addr.ts';
 import { RouteConnection } from '../../src/netlink/route/connection.ts';
+import { fdbList } from '../../src/netlink/route/fdb.ts';
 import { linkAdd, linkByName, linkList, linkSet } from '../../src/netlink/route/link.ts';
+import { neighAdd, neighList } from '../../src/netlink/route/neigh.ts';
 import { routeAdd, routeList } from '../../src/netlink/route/route.ts';
+import { ruleList as routeRuleList } from '../../src/netlink/route/rule.ts';
+import { qdiscList } from '../../src/netlink/tc/qdisc.ts';
 import type { Transport } from '../../src/netlink/transport.ts';
 import { NetlinkSocket } from '../../src/sys/netlink-socket.ts';
 import type { Netns } from '../../src/sys/netns.ts';
@@ -52,6 +57,10 @@ const QUESTIONS: readonly Omit<Recording, 'datagrams'>[] = [
   ask('addrList', addrList),
   ask('routeList 4', (connection) => routeList(connection, 4)),
   ask('routeList 6', (connection) => routeList(connection, 6)),
+  ask('neighList', neighList),
+  ask('fdbList', fdbList),
+  ask('ruleList 4', (connection) => routeRuleList(connection, 4)),
+  ask('qdiscList', qdiscList),
   ask('linkAdd, refused', (connection) =>
     linkAdd(connection, { name: 'a-name-too-long-for-a-link', kind: 'bridge' }),
   ),
@@ -143,6 +152,8 @@ function fill(netns: Netns): void {
   addrAdd(route, index('br0'), parsePrefix('10.9.0.1/24'));
   addrAdd(route, index('br0'), parsePrefix('fd00:9::1/64'), { noDad: true });
   routeAdd(route, { dst: parsePrefix('192.0.2.0/24'), gateway: parseAddr('10.9.0.2'), mtu: 1300 });
+  const lladdr = Mac.fromBytes(Uint8Array.of(2, 0, 0, 0, 0, 9));
+  neighAdd(route, { linkIndex: index('br0'), dst: parseAddr('10.9.0.9'), lladdr });
   using nftables = NftablesConnection.open(netns);
   const batch = new Batch(nftables);
   batch.tableAdd({ ...table, comment: 'a table' });
