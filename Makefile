@@ -25,7 +25,7 @@ test-peers: build ## compare with the reference plugins and cnitool
 	@$(NODE) test/peers/build.ts cni-plugins cnitool
 	@$(NODE) scripts/test.ts peers
 
-test-vm: build ## run test/vm on a Debian kernel in QEMU (needs root); VM_TESTS names files, VM_KERNEL a package
+test-vm: build ## run test/vm on a Debian kernel in QEMU (needs root); VM_TESTS names some of it
 	@$(NODE) test/vm/harness/setup.ts
 	@$(NODE) scripts/test.ts vm $(VM_TESTS)
 

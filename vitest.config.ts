@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config';
 import { vmPool } from './test/vm/harness/pool.ts';
 
+/** Suites of test/integration run on that kernel, too, but only when files are asked for. */
+const vmFolders = process.env.VM_TESTS ? 'test/{vm,integration}' : 'test/vm';
+
 /**
  * Four suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
- * needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in forked processes, never in
- * worker threads: entering a network namespace acts on the calling thread.
+ * needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in
+ * forked processes, never in worker threads: entering a network namespace acts on the calling thread.
  */
 export default defineConfig({
   test: {
@@ -50,7 +53,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           pool: vmPool,
-          include: ['test/vm/**/*.test.ts'],
+          include: [`${vmFolders}/**/*.test.ts`],
           exclude: ['test/vm/harness/**'],
           // An emulated processor is ten to twenty times slower.
           testTimeout: 60_000,

@@ -40,6 +40,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
           'layout',
           'message',
           'netfilter',
+          'outcome',
           'struct',
           'subscription',
           'transport',
@@ -54,7 +55,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     [
       ...base,
       'src/netlink/generic',
-      ...['attribute', 'connection', 'error', 'flags', 'message', 'struct'].map(
+      ...['attribute', 'connection', 'error', 'flags', 'message', 'outcome', 'struct'].map(
         (layer) => `src/netlink/${layer}.ts`,
       ),
     ],
@@ -64,8 +65,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/netlink/tc',
     [
       'src/netlink/route/connection.ts',
-      'src/netlink/route/outcome.ts',
-      ...['attribute', 'layout', 'message', 'struct', 'writer'].map(
+      ...['attribute', 'layout', 'message', 'outcome', 'struct', 'writer'].map(
         (layer) => `src/netlink/${layer}.ts`,
       ),
       ...base,

@@ -2,9 +2,9 @@ import { EEXIST, ENOENT } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import type { Attributes, AttributeTable } from '../attribute.ts';
 import { Connection, type Request } from '../connection.ts';
-import { netlinkErrno } from '../error.ts';
 import { decodePayload, encodePayload, NLM_F_CREATE, NLM_F_EXCL } from '../message.ts';
 import { NETLINK_NETFILTER, NFPROTO_IP, nfgenmsg } from '../netfilter.ts';
+import { happens } from '../outcome.ts';
 import {
   cpuStatisticsAttributes,
   flowAttributes,
@@ -80,7 +80,7 @@ export function flowGet(connection: ConntrackConnection, key: FlowKey): Flow | u
     flowAttributes,
     keyOf(key),
   );
-  const found = outcome(ENOENT, () =>
+  const found = happens(ENOENT, () =>
     connection.netlink.execute(request, ({ payload }) => {
       flow = flowOf(payload);
     }),
@@ -94,7 +94,7 @@ export function flowAdd(connection: ConntrackConnection, flow: FlowSpec): boolea
   const { family } = flow.original.source;
   const operation = `add flow ${tupleName(flow.original)}`;
   const request = requestOf(operation, 'NEW', family, flowAttributes, encodeFlow(flow));
-  return outcome(EEXIST, () =>
+  return happens(EEXIST, () =>
     connection.netlink.execute({ ...request, flags: NLM_F_CREATE | NLM_F_EXCL }),
   );
 }
@@ -109,7 +109,7 @@ export function flowUpdate(
   const operation = `change flow ${tupleName(key.original)}`;
   const values = { ...keyOf(key), ...encodeChange(change) };
   const request = requestOf(operation, 'NEW', family, flowAttributes, values);
-  return outcome(ENOENT, () => connection.netlink.execute(request));
+  return happens(ENOENT, () => connection.netlink.execute(request));
 }
 
 /** Forgets a flow; false when it is not tracked (any more). */
@@ -117,7 +117,7 @@ export function flowDelete(connection: ConntrackConnection, key: FlowKey): boole
   const { family } = key.original.source;
   const operation = `delete flow ${tupleName(key.original)}`;
   const request = requestOf(operation, 'DELETE', family, flowAttributes, keyOf(key));
-  return outcome(ENOENT, () => connection.netlink.execute(request));
+  return happens(ENOENT, () => connection.netlink.execute(request));
 }
 
 /**
@@ -220,15 +220,4 @@ function tupleName(tuple: Tuple): string {
   const { source, destination, protocol, sourcePort, destinationPort } = tuple;
   const ports = sourcePort === undefined ? '' : ` ports ${sourcePort} to ${destinationPort}`;
   return `${source} to ${destination} protocol ${protocol}${ports}`;
-}
-
-/** Whether `work` was done; false when the kernel answered `errno`, which is an outcome. */
-function outcome(errno: number, work: () => void): boolean {
-  try {
-    work();
-    return true;
-  } catch (error) {
-    if (netlinkErrno(error) === errno) return false;
-    throw error;
-  }
 }

@@ -5,6 +5,7 @@ import { Connection, type Request } from '../connection.ts';
 import { netlinkErrno } from '../error.ts';
 import { decodePayload, encodePayload, NLM_F_CREATE, NLM_F_EXCL } from '../message.ts';
 import { NETLINK_NETFILTER, NFPROTO_IP, nfgenmsg } from '../netfilter.ts';
+import { happens } from '../outcome.ts';
 import { entryCommandAttributes, setCommandAttributes, twoSetsAttributes } from './attributes.ts';
 import { decodeEntry, type Entry, encodeEntry, type SetRef } from './entry.ts';
 import { IPSET_ERR_EXIST, IpsetError, withNamedErrors } from './error.ts';
@@ -245,13 +246,7 @@ function execute(
 ): boolean {
   const { protocol, netlink } = connection;
   const request = requestOf(operation, command, setCommandAttributes, { protocol, ...values });
-  try {
-    withNamedErrors(type, () => netlink.execute({ ...request, flags }));
-    return true;
-  } catch (error) {
-    if (netlinkErrno(error) === errno) return false;
-    throw error;
-  }
+  return happens(errno, () => withNamedErrors(type, () => netlink.execute({ ...request, flags })));
 }
 
 function requestOf<T extends AttributeTable>(

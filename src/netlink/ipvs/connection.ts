@@ -2,9 +2,9 @@ import { EEXIST, ENOENT, ESRCH } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import type { Attributes } from '../attribute.ts';
 import type { Connection, OnMessage, Request } from '../connection.ts';
-import { netlinkErrno } from '../error.ts';
 import { familyByName, type GenericFamily, genlmsghdr, openGeneric } from '../generic/family.ts';
 import { decodePayload, encodePayload } from '../message.ts';
+import { happens } from '../outcome.ts';
 import { commandAttributes, infoAttributes } from './attributes.ts';
 import {
   type Destination,
@@ -118,21 +118,21 @@ function decode(bytes: Uint8Array): Attributes<typeof commandAttributes> {
 export function serviceAdd(connection: IpvsConnection, service: ServiceSpec): boolean {
   const operation = `add service ${serviceName(service)}`;
   const values = { service: encodeService(service) };
-  return outcome(EEXIST, () => connection.execute(operation, 'NEW_SERVICE', values));
+  return happens(EEXIST, () => connection.execute(operation, 'NEW_SERVICE', values));
 }
 
 /** Changes a service's options to these; false when it is not there. */
 export function serviceUpdate(connection: IpvsConnection, service: ServiceSpec): boolean {
   const operation = `change service ${serviceName(service)}`;
   const values = { service: encodeService(service) };
-  return outcome(ESRCH, () => connection.execute(operation, 'SET_SERVICE', values));
+  return happens(ESRCH, () => connection.execute(operation, 'SET_SERVICE', values));
 }
 
 /** Removes a service with its destinations; false when it is not there. */
 export function serviceDel(connection: IpvsConnection, service: ServiceKey): boolean {
   const operation = `delete service ${serviceName(service)}`;
   const values = { service: encodeServiceKey(service) };
-  return outcome(ESRCH, () => connection.execute(operation, 'DEL_SERVICE', values));
+  return happens(ESRCH, () => connection.execute(operation, 'DEL_SERVICE', values));
 }
 
 /** One service; undefined when it is not there. */
@@ -140,7 +140,7 @@ export function serviceGet(connection: IpvsConnection, service: ServiceKey): Ser
   const operation = `get service ${serviceName(service)}`;
   const values = { service: encodeServiceKey(service) };
   let found: Service | undefined;
-  outcome(ESRCH, () =>
+  happens(ESRCH, () =>
     connection.execute(operation, 'GET_SERVICE', values, (message) => {
       found = decodeService(decode(message.payload).service ?? {});
     }),
@@ -166,7 +166,7 @@ export function destinationAdd(
     service: encodeServiceKey(service),
     destination: encodeDestination(destination),
   };
-  return outcome(EEXIST, () => connection.execute(operation, 'NEW_DEST', values));
+  return happens(EEXIST, () => connection.execute(operation, 'NEW_DEST', values));
 }
 
 /** Changes a destination to this; false when the service does not have it. */
@@ -180,7 +180,7 @@ export function destinationUpdate(
     service: encodeServiceKey(service),
     destination: encodeDestination(destination),
   };
-  return outcome(ENOENT, () => connection.execute(operation, 'SET_DEST', values));
+  return happens(ENOENT, () => connection.execute(operation, 'SET_DEST', values));
 }
 
 /** Takes a destination from a service; false when the service does not have it. */
@@ -194,7 +194,7 @@ export function destinationDel(
     service: encodeServiceKey(service),
     destination: encodeDestinationKey(destination),
   };
-  return outcome(ENOENT, () => connection.execute(operation, 'DEL_DEST', values));
+  return happens(ENOENT, () => connection.execute(operation, 'DEL_DEST', values));
 }
 
 /** The destinations of a service; none when it is not there. */
@@ -287,15 +287,4 @@ function destinationName(service: ServiceKey, destination: DestinationKey): stri
 
 function endName({ address, port }: DestinationKey): string {
   return address.family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** Whether `work` was done; false when the kernel answered `errno`, which is an outcome. */
-function outcome(errno: number, work: () => void): boolean {
-  try {
-    work();
-    return true;
-  } catch (error) {
-    if (netlinkErrno(error) === errno) return false;
-    throw error;
-  }
 }

@@ -1,7 +1,10 @@
 import type { Attributes } from '../attribute.ts';
 import type { serviceAttributes } from './attributes.ts';
 
-/** What was counted since the start or the last reset, and the rates of the last seconds. */
+/**
+ * What was counted since the start or the last reset, and the rates of the last seconds. The kernel
+ * adds up what its processors counted every two seconds, so the newest may be missing.
+ */
 export interface Statistics {
   readonly connections: bigint;
   readonly inPackets: bigint;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import {
   destinationAdd,
@@ -29,6 +29,14 @@ const vip6 = { address: parseAddr('fd00:96::20'), protocol: 6, port: 80 } as con
 /** The kernel loads IPVS and its schedulers when they are asked for, but not what tells SIP apart. */
 beforeAll(() => {
   execFileSync('modprobe', ['-a', 'ip_vs', 'ip_vs_pe_sip']);
+});
+
+/** The kernel takes a destination only when it has a way to it. */
+beforeEach(() => {
+  fixture.exec('ip', 'link', 'add', 'pods', 'type', 'dummy');
+  fixture.exec('ip', 'addr', 'add', '10.244.0.1/24', 'dev', 'pods');
+  fixture.exec('ip', 'addr', 'add', 'fd00:244::1/64', 'dev', 'pods', 'nodad');
+  fixture.exec('ip', 'link', 'set', 'pods', 'up');
 });
 
 /** A service in the words of ipvsadm-save(8), and in ours. */
@@ -201,10 +209,10 @@ describe('a service', () => {
 
   it('is refused by name when there is no such scheduler', () => {
     using connection = IpvsConnection.open(fixture.netns);
-    expect(() => serviceAdd(connection, { ...vip, scheduler: 'none' })).toThrow(
+    expect(() => serviceAdd(connection, { ...vip, scheduler: 'no-such' })).toThrow(
       /^add service 10\.96\.0\.20:80 protocol 6: ENOENT/,
     );
-    expect(() => serviceAdd(connection, { ...vip6, scheduler: 'none' })).toThrow(
+    expect(() => serviceAdd(connection, { ...vip6, scheduler: 'no-such' })).toThrow(
       /^add service \[fd00:96::20\]:80 protocol 6: ENOENT/,
     );
   });
@@ -262,20 +270,29 @@ describe('a destination', () => {
 });
 
 describe('connections', () => {
-  it('are counted as ipvsadm(8) prints it, until they are reset', () => {
+  it('are counted as ipvsadm(8) prints it, until they are reset', async () => {
     using connection = IpvsConnection.open(fixture.netns);
     fixture.exec('ip', 'link', 'set', 'lo', 'up');
-    fixture.exec('ip', 'addr', 'add', '10.96.0.20/32', 'dev', 'lo');
-    serviceAdd(connection, { ...vip, scheduler: 'rr' });
-    destinationAdd(connection, vip, { ...end('127.0.0.1', 81), weight: 1 });
-    // Nobody listens at the destination, so each attempt is a connection of two packets.
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      expect(() => fixture.exec('bash', '-c', 'exec 3<>/dev/tcp/10.96.0.20/80')).toThrow();
+    fixture.exec('ip', 'addr', 'add', '10.96.0.10/32', 'dev', 'lo');
+    const name = udp('10.96.0.10', 53);
+    serviceAdd(connection, { ...name, scheduler: 'rr' });
+    destinationAdd(connection, name, { ...end('10.244.0.2', 53), weight: 1 });
+    // Each from a port of its own. Where they go to, a link without another end, they are lost.
+    for (let sent = 0; sent < 3; sent += 1) {
+      fixture.exec('bash', '-c', 'echo hello > /dev/udp/10.96.0.10/53');
     }
-    const [destination] = destinationList(connection, vip);
-    const service = serviceGet(connection, vip);
-    expect(service?.statistics.connections).toBe(3n);
-    expect(destination?.statistics.connections).toBe(3n);
+    expect(destinationList(connection, name)[0]?.inactiveConnections).toBe(3);
+    // The kernel adds up what its processors counted every two seconds.
+    const [service, destination] = await vi.waitFor(
+      () => {
+        const both = [serviceGet(connection, name), destinationList(connection, name)[0]] as const;
+        expect(both.map((each) => each?.statistics.connections)).toEqual([3n, 3n]);
+        return both;
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    // Headers of IP and UDP (RFC 791, RFC 768) before the 6 octets.
+    expect(service?.statistics.inBytes).toBe(3n * 34n);
     const rows = fixture.exec('ipvsadm', '-L', '-n', '--stats', '--exact').split('\n').slice(3);
     for (const [row = '', each] of [
       [rows[0], service],
@@ -291,10 +308,10 @@ describe('connections', () => {
         counted?.outBytes,
       ]);
     }
-    statisticsReset(connection, vip);
-    expect(serviceGet(connection, vip)?.statistics.connections).toBe(0n);
+    statisticsReset(connection, name);
+    expect(serviceGet(connection, name)?.statistics.connections).toBe(0n);
     statisticsReset(connection);
-    expect(destinationList(connection, vip)[0]?.statistics.connections).toBe(0n);
+    expect(destinationList(connection, name)[0]?.statistics.connections).toBe(0n);
   });
 });
 

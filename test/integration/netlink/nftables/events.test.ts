@@ -12,7 +12,7 @@ import { loadImmediate } from '../../../../src/netlink/nftables/expression/load.
 import { matchCtState } from '../../../../src/netlink/nftables/expression/match.ts';
 import { counter } from '../../../../src/netlink/nftables/expression/stateful.ts';
 import { storeMeta } from '../../../../src/netlink/nftables/expression/store.ts';
-import { ACCEPT, verdict } from '../../../../src/netlink/nftables/expression/verdict.ts';
+import { ACCEPT, jumpTo, verdict } from '../../../../src/netlink/nftables/expression/verdict.ts';
 import { ruleList } from '../../../../src/netlink/nftables/list.ts';
 import {
   decodeTrace,
@@ -146,5 +146,32 @@ describe('a trace', () => {
     // The first two octets of an echo request (RFC 792).
     expect(first?.transportHeader?.subarray(0, 2)).toEqual(Uint8Array.of(8, 0));
     expect(first?.connection).toMatchObject({ direction: 'original' });
+  });
+
+  it('tells of the chain whose policy it met', async () => {
+    using connection = NftablesConnection.open(fixture.netns);
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    const batch = new Batch(connection);
+    batch.tableAdd(table);
+    const hook = { type: 'filter', hook: 'output', priority: 0, policy: 'drop' } as const;
+    batch.chainAdd(table, { name: 'out', hook });
+    batch.chainAdd(table, { name: 'inner' });
+    const traced = [loadImmediate(Uint8Array.of(1), 0), storeMeta('nftrace', 0)];
+    batch.ruleAdd(table, 'out', { expressions: traced });
+    batch.ruleAdd(table, 'out', { expressions: [verdict(jumpTo('inner'))] });
+    batch.commit();
+    const trace = collect<TraceEvent>(
+      NFNLGRP_NFTRACE,
+      decodeTrace,
+      ({ type }) => type === 'policy',
+    );
+    expect(() => fixture.exec('ping', '-c', '1', '-W', '1', '127.0.0.1')).toThrow();
+    const events = await trace;
+    expect(events.slice(0, 2).map(({ chain, type }) => [chain, type])).toEqual([
+      ['out', 'rule'],
+      ['out', 'rule'],
+    ]);
+    expect(events[1]?.verdict).toEqual(jumpTo('inner'));
+    expect(events.at(-1)).toMatchObject({ chain: 'out', type: 'policy', policy: 0 });
   });
 });

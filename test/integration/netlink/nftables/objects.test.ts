@@ -200,6 +200,10 @@ describe('a named object', () => {
         data: limitData({ rate: 10, per: 'minute', of: 'packets', burst: 7, over: true }),
       },
     ],
+    [
+      'ct helper o { type "ftp" protocol tcp; l3proto ip; }',
+      { type: 'ct helper', name: 'o', data: { helper: 'ftp', l3proto: 2, l4proto: 6 } },
+    ],
   ];
   it.each(cases)('%s', (text, object) => {
     const nft = new Nft(fixture);
@@ -219,6 +223,17 @@ describe('a named object', () => {
     smaller.objectDel(ours, object.type, 'o');
     smaller.commit();
     expect(objectList(connection, ours)).toEqual([]);
+  });
+
+  it('limits connections, of which nft(8) (version 1.0.6) has no words', () => {
+    using connection = NftablesConnection.open(fixture.netns);
+    const table = { family: 'ip', name: 't' } as const;
+    const object = { type: 'connlimit', name: 'o', data: { count: 5, flags: 1 } } as const;
+    const batch = new Batch(connection);
+    batch.tableAdd(table);
+    batch.objectAdd(table, object);
+    batch.commit();
+    expect(objectList(connection, table)).toMatchObject([object]);
   });
 
   it('gives what it counted and begins at zero again', () => {

@@ -111,6 +111,7 @@ export const SURROUNDINGS: Readonly<Partial<Record<Family, string>>> = {
   counter c1 { }
   quota q1 { 10 mbytes }
   limit l1 { rate 10/second }
+  ct helper h1 { type "ftp" protocol tcp; l3proto ip; }
   chain other { }`,
 };
 
@@ -308,6 +309,7 @@ export const RULE_CASES: readonly RuleCase[] = [
     'counter name "c1"': [objectReference('counter', 'c1')],
     'quota name "q1"': [objectReference('quota', 'q1')],
     'limit name "l1"': [objectReference('limit', 'l1')],
+    'ct helper set "h1"': [objectReference('ct helper', 'h1')],
     'counter name ip saddr map @counters': [source(), objectLookup('counters', 0)],
     'tcp flags syn tcp option maxseg size set rt mtu': [
       ...tcp,

@@ -8,6 +8,9 @@ import { type Command, type FromGuest, PORT_NAME, type ToGuest } from '../protoc
  * and how they ended.
  */
 
+/** How long after a program's end the rest of its output is waited for. */
+const OUTPUT_TIMEOUT_MS = 1000;
+
 const port = openSync(portPath(), 'r+');
 const children = new Map<number, ChildProcess>();
 
@@ -48,12 +51,21 @@ function start(id: number, command: Command): void {
   child.on('message', (data) => send({ type: 'message', id, data }));
   child.stdout?.on('data', (bytes) => send({ type: 'output', id, stream: 'stdout', bytes }));
   child.stderr?.on('data', (bytes) => send({ type: 'output', id, stream: 'stderr', bytes }));
+  // What is written to a program that has just ended is lost, as on any pipe.
+  child.stdin?.on('error', () => undefined);
   child.on('error', (cause) => {
-    error ??= cause.message;
+    if (child.pid === undefined) error = cause.message;
+  });
+  child.on('exit', () => {
+    // Some program that it started and left behind may hold its output open.
+    const close = (): unknown => [child.stdout?.destroy(), child.stderr?.destroy()];
+    setTimeout(close, OUTPUT_TIMEOUT_MS).unref();
   });
   child.on('close', (code, signal) => {
     children.delete(id);
-    send({ type: 'exit', id, code, signal, ...(error === undefined ? {} : { error }) });
+    // Where there was no process, Node makes up a code.
+    if (error === undefined) send({ type: 'exit', id, code, signal });
+    else send({ type: 'exit', id, code: null, signal: null, error });
   });
 }
 
@@ -62,7 +74,6 @@ function obey(message: ToGuest): void {
     start(message.id, message.command);
     return;
   }
-  // What is said to a program that has just ended is lost, as on any pipe.
   const child = children.get(message.id);
   switch (message.type) {
     case 'message':

@@ -1,4 +1,4 @@
-import { netlinkErrno } from '../error.ts';
+import { netlinkErrno } from './error.ts';
 
 /**
  * Does `work` and gives true, or false when the kernel refuses with `errno`: the object was there
