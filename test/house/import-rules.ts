@@ -65,8 +65,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/netlink/tc',
     [
       'src/netlink/route/connection.ts',
-      'src/netlink/route/outcome.ts',
-      ...['attribute', 'layout', 'message', 'struct', 'writer'].map(
+      ...['attribute', 'layout', 'message', 'outcome', 'struct', 'writer'].map(
         (layer) => `src/netlink/${layer}.ts`,
       ),
       ...base,

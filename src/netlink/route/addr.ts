@@ -11,11 +11,11 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../message.ts';
+import { happens } from '../outcome.ts';
 import type { Writer } from '../writer.ts';
 import { ADDR_FLAGS, addrPayload, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR } from './addr-table.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily } from './family.ts';
-import { happens } from './outcome.ts';
 
 const RT_SCOPE_UNIVERSE = 0; // linux/rtnetlink.h
 const RT_SCOPE_HOST = 254;

@@ -11,6 +11,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../message.ts';
+import { happens } from '../outcome.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import {
@@ -24,7 +25,6 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from './neigh-table.ts';
-import { happens } from './outcome.ts';
 
 /** Entries of the forwarding database have this family of their own (linux/socket.h). */
 export const AF_BRIDGE = 7;

@@ -10,6 +10,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../message.ts';
+import { happens } from '../outcome.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily } from './family.ts';
@@ -24,7 +25,6 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from './neigh-table.ts';
-import { happens } from './outcome.ts';
 
 /** One of NUD_*. */
 export type NeighState = keyof typeof NEIGH_STATES;

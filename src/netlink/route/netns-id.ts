@@ -1,10 +1,10 @@
 import { EEXIST } from '../../sys/errno.ts';
 import type { AttributeTable } from '../attribute.ts';
 import { decodePayload, encodePayload } from '../message.ts';
+import { happens } from '../outcome.ts';
 import { struct } from '../struct.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
-import { happens } from './outcome.ts';
 
 const RTM_NEWNSID = 88; // linux/rtnetlink.h
 const RTM_GETNSID = 90;

@@ -10,11 +10,11 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
 } from '../message.ts';
+import { happens } from '../outcome.ts';
 import { struct } from '../struct.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily, ipVersion } from './family.ts';
-import { happens } from './outcome.ts';
 
 export const RTM_NEWRULE = 32; // linux/rtnetlink.h
 export const RTM_DELRULE = 33;

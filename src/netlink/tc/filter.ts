@@ -7,8 +7,8 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
 } from '../message.ts';
+import { happens } from '../outcome.ts';
 import type { RouteConnection } from '../route/connection.ts';
-import { happens } from '../route/outcome.ts';
 import type { Writer } from '../writer.ts';
 import { type Action, decodeAction, encodeAction } from './action.ts';
 import { bpfAttributes } from './bpf.ts';

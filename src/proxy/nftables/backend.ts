@@ -22,29 +22,28 @@ export class NftablesBackend implements ProxyBackend {
   readonly name = 'nftables';
   readonly #connection: NftablesConnection;
   readonly #netns: Netns | undefined;
+  readonly #mayOwn: boolean;
   #flags: TableFlags | undefined;
   #tables: ReadonlyMap<IpFamily, TableSync> | undefined;
   #quarantined = new Map<string, Quarantined>();
 
-  private constructor(connection: NftablesConnection, netns: Netns | undefined) {
+  private constructor(connection: NftablesConnection, netns: Netns | undefined, mayOwn: boolean) {
     this.#connection = connection;
     this.#netns = netns;
+    this.#mayOwn = mayOwn;
   }
 
-  /** Opens it in `netns`, or in the namespace the thread is in. */
-  static open(netns?: Netns): NftablesBackend {
-    return new NftablesBackend(NftablesConnection.open(netns), netns);
+  /**
+   * Opens it in `netns`, or in the namespace the thread is in. `own` false leaves the tables open to
+   * others, as kernels without owner flags do.
+   */
+  static open(netns?: Netns, options: { readonly own?: boolean } = {}): NftablesBackend {
+    return new NftablesBackend(NftablesConnection.open(netns), netns, options.own ?? true);
   }
 
   /** Throws KernelLacksError when the kernel can't do what the rules need. */
   probe(): void {
     for (const family of FAMILIES) probeRules(this.#connection, family);
-    this.#flags = probeFlags(this.#connection, 4);
-  }
-
-  /** Whether others are kept from changing the tables. */
-  get isOwner(): boolean {
-    return (this.#flags ?? []).length > 0;
   }
 
   sync(desired: Desired): SyncResult {
@@ -104,7 +103,7 @@ export class NftablesBackend implements ProxyBackend {
   /** One batch that turns what the kernel has into `routes`. */
   #adopt(desired: Desired, routes: readonly (readonly [string, ServiceRoute])[]): number {
     this.#tables = undefined;
-    this.#flags ??= probeFlags(this.#connection, 4);
+    this.#flags ??= this.#mayOwn ? probeFlags(this.#connection, 4) : [];
     const batch = new Batch(this.#connection);
     const tables = new Map<IpFamily, TableSync>();
     for (const family of FAMILIES) {

@@ -1,158 +1,247 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
-import type { ServiceRoute } from '../../../src/proxy/model/route.ts';
+import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import type { Desired } from '../../../src/proxy/backend.ts';
+import type { Pool } from '../../../src/proxy/model/pool.ts';
+import { routeKey, type ServiceRoute } from '../../../src/proxy/model/route.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
+import { DEFAULT_NODE_RULES, type NodeRules } from '../../../src/proxy/node.ts';
 import { useNetns } from '../netns-fixture.ts';
 
 const fixture = useNetns('proxy');
 
-const route = (addr: string, port: number, endpoints: string[]): ServiceRoute => ({
-  name: 'default/web',
-  addr: parseAddr(addr),
-  protocol: 'TCP',
-  port,
-  endpoints: endpoints.map((each) => ({ addr: parseAddr(each), port: 8080 })),
+const pool = (id: string, endpoints: readonly string[], affinitySeconds = 0): Pool => ({
+  id,
+  endpoints: endpoints.map((each) => ({
+    addr: parseAddr(each),
+    port: 8080,
+    isLocal: true,
+    mayMeetItself: true,
+  })),
+  whenEmpty: 'reject',
+  affinitySeconds,
 });
+
+const route = (
+  addr: string,
+  port: number,
+  endpoints: readonly string[],
+  more: Partial<ServiceRoute> & { readonly affinitySeconds?: number } = {},
+): ServiceRoute => {
+  const { affinitySeconds, ...rest } = more;
+  const way = { pool: pool(`${addr} ${port}`, endpoints, affinitySeconds), masquerade: false };
+  return {
+    name: 'default/web',
+    entry: 'cluster-ip',
+    family: addr.includes(':') ? 6 : 4,
+    addr: parseAddr(addr),
+    protocol: 'TCP',
+    port,
+    ways: { pod: way, host: way, outside: way },
+    sources: undefined,
+    ...rest,
+  };
+};
+
+const keyed = (routes: readonly ServiceRoute[]) =>
+  routes.map((each) => [routeKey(each), each] as const);
+
+const desired = (
+  routes: readonly ServiceRoute[],
+  changes: Desired['changes'] = new Map(),
+  node: NodeRules = DEFAULT_NODE_RULES,
+): Desired => ({ node, routes: () => keyed(routes), changes });
 
 const web = route('10.96.0.20', 80, ['10.244.0.10', '10.244.0.11']);
 const web6 = route('fd00:96::20', 80, ['fd00:244::10', 'fd00:244::11']);
 const empty = route('10.96.0.30', 443, []);
 const list = (family: string): string => fixture.exec('nft', 'list', 'table', family, 'podwire');
 const ruleset = (): string => fixture.exec('nft', '-a', 'list', 'ruleset');
+/** The order of elements is the hash table's; everything else is fixed. */
+const sorted = (text: string): string[] =>
+  text
+    .replace(/\s+/g, ' ')
+    .split(/[{},]/)
+    .map((part) => part.trim())
+    .sort();
+const elements = (family: string, map: string): string[] => {
+  const text = fixture.exec('nft', 'list', 'map', family, 'podwire', map);
+  const body = /elements = \{([^}]*)\}/.exec(text)?.[1] ?? '';
+  return body
+    .split(',')
+    .map((each) => each.replace(/\s+/g, ' ').trim())
+    .filter(Boolean)
+    .sort();
+};
 
 describe('NftablesBackend', () => {
-  it('prints as typed maps', () => {
+  it('prints as typed maps and named rules', () => {
     using backend = NftablesBackend.open(fixture.netns);
-    backend.sync([web, web6, empty]);
+    backend.sync(desired([web, web6, empty]));
+    expect(elements('ip', 'cluster-ips')).toEqual(['10.96.0.20 . tcp . 80 : 0:1002']);
+    expect(elements('ip', 'endpoints')).toEqual([
+      '0:1000 . 0x00000000 : 10.244.0.10 . 8080',
+      '0:1000 . 0x00000001 : 10.244.0.11 . 8080',
+    ]);
+    expect(elements('ip', 'pick-chains')).toEqual(['0:2 : goto pick-2']);
+    expect(elements('ip6', 'endpoints')).toContain('0:1000 . 0x00000001 : fd00:244::11 . 8080');
     const seen = list('ip');
-    // The order of elements is the hash table's; everything else is fixed.
-    expect(seen.replace(/\n\t\telements = \{[^}]*\}/g, '')).toBe(`table ip podwire {
-	comment "Services, by podwire"
-	map service-ips {
-		type ipv4_addr . inet_proto . inet_service : classid
-		comment "a Service: the number of its endpoints"
-	}
-
-	map pick-chains {
-		type classid : verdict
-		comment "a number of endpoints: the chain that picks one"
-	}
-
-	map endpoints {
-		type ipv4_addr . inet_proto . inet_service . mark : ipv4_addr . inet_service
-		comment "a Service and a slot: where to send"
-	}
-
-	set hairpin {
-		type ipv4_addr . ipv4_addr
-		comment "an endpoint that reached itself through a Service"
-	}
-
-	chain refuse {
-		comment "Services without endpoints"
-		reject comment "no endpoint is ready"
-	}
-
-	chain services {
-		comment "finds the Service of a new connection"
-		meta priority set ip daddr . meta l4proto . th dport map @service-ips meta priority vmap @pick-chains comment "number of endpoints, then its chain"
-	}
-
-	chain prerouting {
-		comment "traffic of pods and from outside"
-		type nat hook prerouting priority dstnat; policy accept;
-		jump services comment "to the Services"
-	}
-
-	chain output {
-		comment "traffic of the node itself"
-		type nat hook output priority -100; policy accept;
-		jump services comment "to the Services"
-	}
-
-	chain postrouting {
-		comment "makes replies come back through this node where they would not"
-		type nat hook postrouting priority srcnat; policy accept;
-		ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random comment "a pod that reached itself"
-	}
-
-	chain pick-2 {
-		comment "Services with 2 endpoints"
-		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints comment "a random slot"
-	}
-}
-`);
-    for (const element of [
-      '10.96.0.20 . tcp . 80 : 0:2',
-      '10.96.0.30 . tcp . 443 : none',
-      '0:2 : goto pick-2',
-      'none : goto refuse',
-      '10.96.0.20 . tcp . 80 . 0x00000000 : 10.244.0.10 . 8080',
-      '10.96.0.20 . tcp . 80 . 0x00000001 : 10.244.0.11 . 8080',
-      '10.244.0.10 . 10.244.0.10',
+    for (const text of [
+      'comment "Services, by podwire"',
+      'elements = { 10.96.0.30 . tcp . 443 }',
+      'ip daddr . meta l4proto . th dport @refused-ips goto refuse comment "in refused-ips"',
+      'meta priority set ip daddr . meta l4proto . th dport map @cluster-ips goto pick comment "in cluster-ips"',
+      'meta priority & 0:0fff vmap @pick-chains comment "by its class"',
+      'dnat ip to meta priority & ffff:f000 . numgen random mod 2 map @endpoints comment "a random slot"',
+      'type filter hook prerouting priority dstnat - 10; policy accept;',
+      'type nat hook prerouting priority dstnat; policy accept;',
     ]) {
-      expect(seen).toContain(element);
+      expect(seen).toContain(text);
     }
-    expect(list('ip6')).toContain('fd00:96::20 . tcp . 80 . 0x00000001 : fd00:244::11 . 8080');
   });
 
   it('sends nothing when nothing changed, nor after a restart', () => {
-    using backend = NftablesBackend.open(fixture.netns);
-    expect(backend.sync([web, web6]).changes).toBeGreaterThan(0);
-    const before = ruleset();
-    expect(backend.sync([web, web6]).changes).toBe(0);
+    const sticky = route('10.96.0.40', 80, ['10.244.0.7', '10.244.0.8'], { affinitySeconds: 30 });
+    const guarded = route('5.6.7.8', 80, ['10.244.0.9'], {
+      entry: 'load-balancer',
+      sources: [parsePrefix('10.0.0.0/8'), parsePrefix('192.0.2.0/24')],
+    });
+    const node: NodeRules = {
+      ...DEFAULT_NODE_RULES,
+      detector: { kind: 'prefixes', prefixes: [parsePrefix('10.244.0.0/16')] },
+      nodePortAddrs: [parseAddr('192.0.2.1')],
+      serviceCidrs: [parsePrefix('10.96.0.0/12'), parsePrefix('fd00:96::/112')],
+    };
+    const all = desired([web, web6, empty, sticky, guarded], new Map(), node);
+    let before: string;
+    {
+      using backend = NftablesBackend.open(fixture.netns);
+      expect(backend.sync(all).changes).toBeGreaterThan(0);
+      before = ruleset();
+      expect(backend.sync(all).changes).toBe(0);
+      backend.invalidate();
+      expect(backend.sync(all)).toMatchObject({ changes: 0, full: true });
+    }
+    // The last connection is closed; the tables stay, to be taken over.
+    expect(ruleset()).toContain('10.244.0.10');
     using restarted = NftablesBackend.open(fixture.netns);
-    expect(restarted.sync([web, web6]).changes).toBe(0);
-    expect(ruleset()).toBe(before);
+    restarted.sync(all);
+    expect(sorted(ruleset())).toEqual(sorted(before));
+    expect(restarted.sync(all).changes).toBe(0);
   });
 
-  it('follows a change with the elements that differ', () => {
+  it('follows a change with the elements that differ, and keeps those in their slots', () => {
     using backend = NftablesBackend.open(fixture.netns);
-    backend.sync([web, empty]);
-    backend.sync([route('10.96.0.20', 80, ['10.244.0.11', '10.244.0.12', '10.244.0.13'])]);
+    backend.sync(desired([web, empty]));
+    const changed = route('10.96.0.20', 80, ['10.244.0.11', '10.244.0.12', '10.244.0.13']);
+    const changes = new Map(keyed([changed])).set(routeKey(empty), undefined as never);
+    const { full } = backend.sync(desired([changed], changes));
+    expect(full).toBe(false);
+    expect(elements('ip', 'endpoints')).toEqual([
+      '0:1000 . 0x00000000 : 10.244.0.12 . 8080',
+      '0:1000 . 0x00000001 : 10.244.0.11 . 8080',
+      '0:1000 . 0x00000002 : 10.244.0.13 . 8080',
+    ]);
+    expect(elements('ip', 'cluster-ips')).toEqual(['10.96.0.20 . tcp . 80 : 0:1003']);
     const seen = list('ip');
-    expect(seen).toContain('10.96.0.20 . tcp . 80 : 0:3');
-    expect(seen).toContain('0x00000000 : 10.244.0.11 . 8080');
-    expect(seen).not.toContain('10.244.0.10');
-    expect(seen).not.toContain('10.96.0.30');
-    expect(seen).not.toContain('pick-2');
-    backend.sync([]);
+    for (const gone of ['10.244.0.10', '10.96.0.30', 'pick-2']) expect(seen).not.toContain(gone);
+    // What was done step by step is what a fresh comparison wants, too.
+    backend.invalidate();
+    expect(backend.sync(desired([changed])).changes).toBe(0);
+    backend.sync(desired([], new Map([[routeKey(changed), undefined]])));
     expect(list('ip')).not.toContain('10.96');
   });
 
   it.each([
     [
       'an element',
-      ['delete', 'element', 'ip', 'podwire', 'service-ips', '{ 10.96.0.20 . tcp . 80 }'],
+      ['delete', 'element', 'ip', 'podwire', 'cluster-ips', '{ 10.96.0.20 . tcp . 80 }'],
     ],
-    ['the rules of a chain', ['flush', 'chain', 'ip', 'podwire', 'services']],
+    ['the rules of a chain', ['flush', 'chain', 'ip', 'podwire', 'from-outside']],
     ['a base chain', ['delete', 'chain', 'ip', 'podwire', 'prerouting']],
     ['a table', ['delete', 'table', 'ip6', 'podwire']],
     ['everything', ['flush', 'ruleset']],
-    ['nothing, but puts a rule in', ['insert', 'rule', 'ip', 'podwire', 'services', 'accept']],
+    ['nothing, but puts a rule in', ['insert', 'rule', 'ip', 'podwire', 'pick', 'accept']],
     ['nothing, but puts a set in', ['add', 'set', 'ip', 'podwire', 'x', '{ type mark; }']],
-  ])('repairs the table after somebody deletes %s', (what, command) => {
-    using backend = NftablesBackend.open(fixture.netns);
-    backend.sync([web, web6]);
-    const before = fixture.exec('nft', 'list', 'ruleset');
-    if (what === 'a base chain')
+  ])('hears of it, and repairs the table after somebody deletes %s', async (what, command) => {
+    using backend = NftablesBackend.open(fixture.netns, { own: false });
+    backend.sync(desired([web, web6]));
+    const before = sorted(fixture.exec('nft', 'list', 'ruleset'));
+    const drifted = vi.fn();
+    using _watch = backend.watch(drifted);
+    if (what === 'a base chain') {
       fixture.exec('nft', 'flush', 'chain', 'ip', 'podwire', 'prerouting');
+    }
     fixture.exec('nft', ...command);
-    expect(fixture.exec('nft', 'list', 'ruleset')).not.toBe(before);
+    await vi.waitFor(() => expect(drifted).toHaveBeenCalled());
+    expect(sorted(fixture.exec('nft', 'list', 'ruleset'))).not.toEqual(before);
+    drifted.mockClear();
     backend.invalidate();
-    expect(backend.sync([web, web6]).changes).toBeGreaterThan(0);
-    const lines = (text: string): string[] => text.split('\n').sort();
-    expect(lines(fixture.exec('nft', 'list', 'ruleset'))).toEqual(lines(before));
+    expect(backend.sync(desired([web, web6])).changes).toBeGreaterThan(0);
+    expect(sorted(fixture.exec('nft', 'list', 'ruleset'))).toEqual(before);
+    // Our own changes are no drift, and neither are those of others elsewhere.
+    fixture.exec('nft', 'add', 'table', 'ip', 'theirs');
+    fixture.exec('nft', 'add', 'table', 'ip', 'podwire', '{ comment "once more"; }');
+    await vi.waitFor(() => expect(drifted).toHaveBeenCalled());
+    expect(drifted).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps others from changing its tables', () => {
+    using backend = NftablesBackend.open(fixture.netns);
+    backend.sync(desired([web]));
+    expect(() => fixture.exec('nft', 'delete', 'table', 'ip', 'podwire')).toThrow(
+      'Operation not permitted',
+    );
+    fixture.exec('nft', 'flush', 'ruleset');
+    expect(list('ip')).toContain('10.96.0.20');
+  });
+
+  it('serves all others when the kernel refuses one', () => {
+    using backend = NftablesBackend.open(fixture.netns);
+    // Two ranges that overlap can't both be in a set of ranges; the model never makes such.
+    const bad = route('5.6.7.8', 80, ['10.244.0.9'], {
+      name: 'default/bad',
+      entry: 'load-balancer',
+      sources: [parsePrefix('10.0.0.0/8'), parsePrefix('10.1.0.0/16')],
+    });
+    const others = Array.from({ length: 20 }, (_, at) =>
+      route(`10.96.1.${at}`, 80, ['10.244.0.1']),
+    );
+    const all = [...others.slice(0, 7), bad, ...others.slice(7)];
+    const { quarantined } = backend.sync(desired(all));
+    expect(quarantined.map(({ route: each }) => each.name)).toEqual(['default/bad']);
+    expect(quarantined[0]?.error.message).toContain('admitted');
+    expect(elements('ip', 'cluster-ips')).toHaveLength(20);
+    // It comes as a change to what is in force already, and is mended later.
+    const more = route('10.96.2.1', 80, ['10.244.0.1']);
+    const again = backend.sync(desired([...all, more], new Map(keyed([bad, more]))));
+    expect(again.quarantined).toHaveLength(1);
+    expect(elements('ip', 'cluster-ips')).toHaveLength(21);
+    const good = { ...bad, sources: [parsePrefix('10.0.0.0/8')] };
+    const mended = backend.sync(desired([...others, more, good], new Map(keyed([good]))));
+    expect(mended.quarantined).toEqual([]);
+    expect(elements('ip', 'external-ips')).toHaveLength(1);
   });
 
   it('removes what is ours and only that', () => {
     fixture.exec('nft', 'add', 'table', 'ip', 'theirs');
     fixture.exec('nft', 'add', 'table', 'inet', 'podwire');
     const before = ruleset();
+    {
+      using agent = NftablesBackend.open(fixture.netns);
+      agent.sync(desired([web, web6]));
+      using other = NftablesBackend.open(fixture.netns);
+      expect(() => other.cleanup()).toThrow(/EPERM/);
+    }
     using backend = NftablesBackend.open(fixture.netns);
-    backend.sync([web, web6]);
     expect(backend.cleanup()).toEqual(['table ip podwire', 'table ip6 podwire']);
     expect(ruleset()).toBe(before);
     expect(backend.cleanup()).toEqual([]);
+  });
+
+  it('says what the kernel lacks, where it lacks something', () => {
+    using backend = NftablesBackend.open(fixture.netns);
+    expect(() => backend.probe()).not.toThrow();
+    expect(ruleset()).toBe('');
   });
 });

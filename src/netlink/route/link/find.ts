@@ -1,8 +1,8 @@
 import { ENODEV } from '../../../sys/errno.ts';
 import { encodePayload } from '../../message.ts';
+import { happens } from '../../outcome.ts';
 import type { Writer } from '../../writer.ts';
 import type { RouteConnection } from '../connection.ts';
-import { happens } from '../outcome.ts';
 import { decodeLink, type Link, type LinkAttributes } from './link.ts';
 import { linkPayload, RTEXT_FILTER_SKIP_STATS, RTM_GETLINK } from './table.ts';
 

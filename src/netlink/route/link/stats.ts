@@ -1,9 +1,9 @@
 import { ENODEV } from '../../../sys/errno.ts';
 import { DecodeError, type Layout } from '../../attribute.ts';
 import { decodePayload, encodePayload } from '../../message.ts';
+import { happens } from '../../outcome.ts';
 import type { Writer } from '../../writer.ts';
 import type { RouteConnection } from '../connection.ts';
-import { happens } from '../outcome.ts';
 import { ifinfomsg, RTM_GETLINK } from './table.ts';
 
 /** struct rtnl_link_stats64 (linux/if_link.h): its fields in their order, each a u64. */

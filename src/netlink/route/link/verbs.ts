@@ -1,7 +1,7 @@
 import { ENODEV } from '../../../sys/errno.ts';
 import { encodePayload, NLM_F_CREATE, NLM_F_EXCL } from '../../message.ts';
+import { happens } from '../../outcome.ts';
 import type { RouteConnection } from '../connection.ts';
-import { happens } from '../outcome.ts';
 import {
   encodeKindChanges,
   encodeSettings,

@@ -1,10 +1,10 @@
 import type { Addr } from '../../../ipaddr/addr.ts';
 import { ENETUNREACH, ENOENT } from '../../../sys/errno.ts';
 import { encodePayload } from '../../message.ts';
+import { happens } from '../../outcome.ts';
 import type { Writer } from '../../writer.ts';
 import type { RouteConnection } from '../connection.ts';
 import { addressFamily } from '../family.ts';
-import { happens } from '../outcome.ts';
 import { decodeRoute, type KernelRoute } from './route.ts';
 import { RTM_GETROUTE, routePayload } from './table.ts';
 import { type RouteType, routeTypeNumber } from './type.ts';

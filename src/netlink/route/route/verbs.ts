@@ -6,9 +6,9 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../message.ts';
+import { happens } from '../../outcome.ts';
 import type { RouteConnection } from '../connection.ts';
 import { addressFamily } from '../family.ts';
-import { happens } from '../outcome.ts';
 import { encodeRoute, type Route } from './route.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE, routePayload, SCOPE_NOWHERE } from './table.ts';
 import { routeTypeNumber } from './type.ts';
