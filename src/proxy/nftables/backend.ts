@@ -24,7 +24,10 @@ export class NftablesBackend implements ProxyBackend {
   readonly #netns: Netns | undefined;
   readonly #mayOwn: boolean;
   #flags: TableFlags | undefined;
+  /** What is known to be in the kernel; undefined when it has to be read. */
   #tables: ReadonlyMap<IpFamily, TableSync> | undefined;
+  /** What was, for the numbers in it. */
+  #previous: ReadonlyMap<IpFamily, TableSync> | undefined;
   #quarantined = new Map<string, Quarantined>();
 
   private constructor(connection: NftablesConnection, netns: Netns | undefined, mayOwn: boolean) {
@@ -54,6 +57,7 @@ export class NftablesBackend implements ProxyBackend {
   }
 
   invalidate(): void {
+    this.#previous = this.#tables ?? this.#previous;
     this.#tables = undefined;
   }
 
@@ -102,14 +106,15 @@ export class NftablesBackend implements ProxyBackend {
 
   /** One batch that turns what the kernel has into `routes`. */
   #adopt(desired: Desired, routes: readonly (readonly [string, ServiceRoute])[]): number {
-    this.#tables = undefined;
+    this.invalidate();
     this.#flags ??= this.#mayOwn ? probeFlags(this.#connection, 4) : [];
     const batch = new Batch(this.#connection);
     const tables = new Map<IpFamily, TableSync>();
     for (const family of FAMILIES) {
       const table = new TableSync(family);
       const actual = readTable(this.#connection, family);
-      table.adopt(batch, actual, desired.node, routes, this.#flags);
+      const previous = this.#previous?.get(family);
+      table.adopt(batch, actual, { node: desired.node, routes, flags: this.#flags, previous });
       tables.set(family, table);
     }
     const { length } = batch;
@@ -175,7 +180,7 @@ export class NftablesBackend implements ProxyBackend {
     try {
       return this.#apply(desired, desired.changes);
     } catch (error) {
-      this.#tables = undefined;
+      this.invalidate();
       if (!isRefusal(error)) throw error;
       // What is in the kernel may not be what we think; compare, and single out what it refuses.
       return this.#load(desired);

@@ -16,11 +16,11 @@ import { type IpFamily, SET } from './names.ts';
 import { ClassTable, type Pick, pickOf } from './pick.ts';
 import { type KnownPool, PoolTable } from './pools.ts';
 
-/** What the kernel's elements tell of the numbers in use; see `known.ts`. */
+/** The numbers in use, from the kernel's elements; see `known.ts`. */
 export interface KnownNumbers {
   /** The class of each chain that picks. */
   readonly classes: ReadonlyMap<string, number>;
-  /** The pool a route's element leads to: of the outside way and, where it differs, the other. */
+  /** The numbers of one of the route's pools. */
   poolOf(route: ServiceRoute, poolId: string): KnownPool | undefined;
   /** The highest pool number there is. */
   readonly poolNumberMax: number;
@@ -48,6 +48,11 @@ export class FamilyState {
 
   constructor(family: IpFamily) {
     this.#family = family;
+  }
+
+  /** A pool's numbers, for a state that takes this one's place. */
+  knownPool(id: string): KnownPool | undefined {
+    return this.#pools.known(id);
   }
 
   /** Takes over the numbers the kernel has. To be called once, before the first `apply`. */

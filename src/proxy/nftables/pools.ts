@@ -48,6 +48,14 @@ export class PoolTable {
     return this.#placed.get(id);
   }
 
+  /** A pool's numbers, for a table that takes this one's place. */
+  known(id: string): KnownPool | undefined {
+    const pool = this.#placed.get(id);
+    if (pool === undefined) return undefined;
+    const slots = pool.slots.map(targetKey);
+    return { number: pool.number, slots, indexes: knownIndexes(pool) ?? new Map() };
+  }
+
   /** Counts one more route that uses a pool. */
   retain(id: string): void {
     this.#users.set(id, (this.#users.get(id) ?? 0) + 1);

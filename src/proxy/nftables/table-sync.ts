@@ -5,7 +5,7 @@ import type { NodeRules } from '../node.ts';
 import { type ActualTable, hookFits, sameRules } from './actual.ts';
 import { type ChainSpec, staticChains } from './chains.ts';
 import { ElementChanges } from './element-changes.ts';
-import { FamilyState } from './family-state.ts';
+import { FamilyState, type KnownNumbers } from './family-state.ts';
 import { knownNumbers } from './known.ts';
 import { type IpFamily, TABLE } from './names.ts';
 import { affinitySet, type Pick } from './pick.ts';
@@ -14,6 +14,14 @@ import { affinitySpec, setSpecs } from './sets.ts';
 
 /** The flags of our tables; see `probe.ts`. */
 export type TableFlags = readonly ('owner' | 'persist')[];
+
+/** What a table shall be, and the one that was kept up so far. */
+export interface Adoption {
+  readonly node: NodeRules;
+  readonly routes: Iterable<readonly [string, ServiceRoute]>;
+  readonly flags: TableFlags;
+  readonly previous: TableSync | undefined;
+}
 
 /**
  * Brings one family's table to what it shall be: once whole, by comparing with what the kernel has,
@@ -33,13 +41,14 @@ export class TableSync {
     this.#sets = new Map(setSpecs(family).map((set) => [set.name, set]));
   }
 
-  /** Puts into `batch` what turns `actual`, which may be nothing, into what shall be. */
+  /**
+   * Puts into `batch` what turns `actual`, which may be nothing, into what shall be. Where the kernel's
+   * elements don't tell a pool's numbers, it gets those it had in `previous`.
+   */
   adopt(
     batch: Batch,
     actual: ActualTable | undefined,
-    node: NodeRules,
-    routes: Iterable<readonly [string, ServiceRoute]>,
-    flags: TableFlags,
+    { node, routes, flags, previous }: Adoption,
   ): void {
     const table = TABLE[this.#family];
     const statics = staticChains(this.#family, node);
@@ -56,8 +65,14 @@ export class TableSync {
       batch.tableAdd(spec);
     }
     const changes = new ElementChanges();
-    const known = before === undefined ? undefined : knownNumbers(this.#family, before.elements);
-    if (known !== undefined) this.#state.adopt(known);
+    const found = knownNumbers(this.#family, before?.elements ?? new Map());
+    this.#state.adopt(found);
+    const previousPool = (id: string) =>
+      previous === undefined ? undefined : previous.#state.knownPool(id);
+    const known: KnownNumbers = {
+      ...found,
+      poolOf: (route, id) => found.poolOf(route, id) ?? previousPool(id),
+    };
     for (const [set, elements] of before?.elements ?? []) {
       for (const element of elements) changes.before(set, element);
     }

@@ -91,7 +91,7 @@ describe('NftablesBackend', () => {
       'elements = { 10.96.0.30 . tcp . 443 }',
       'ip daddr . meta l4proto . th dport @refused-ips goto refuse comment "in refused-ips"',
       'meta priority set ip daddr . meta l4proto . th dport map @cluster-ips goto pick comment "in cluster-ips"',
-      'meta priority & 0:0fff vmap @pick-chains comment "by its class"',
+      'meta priority & 0:fff vmap @pick-chains comment "by its class"',
       'dnat ip to meta priority & ffff:f000 . numgen random mod 2 map @endpoints comment "a random slot"',
       'type filter hook prerouting priority dstnat - 10; policy accept;',
       'type nat hook prerouting priority dstnat; policy accept;',
@@ -181,7 +181,7 @@ describe('NftablesBackend', () => {
     expect(sorted(fixture.exec('nft', 'list', 'ruleset'))).toEqual(before);
     // Our own changes are no drift, and neither are those of others elsewhere.
     fixture.exec('nft', 'add', 'table', 'ip', 'theirs');
-    fixture.exec('nft', 'add', 'table', 'ip', 'podwire', '{ comment "once more"; }');
+    fixture.exec('nft', 'add', 'chain', 'ip', 'podwire', 'stray');
     await vi.waitFor(() => expect(drifted).toHaveBeenCalled());
     expect(drifted).toHaveBeenCalledTimes(1);
   });
