@@ -165,7 +165,11 @@ export class Topology implements AsyncDisposable {
   }
 
   #wire(): void {
-    for (const room of ROOMS) this.#ip(room, 'link set lo up');
+    for (const room of ROOMS) {
+      this.#ip(room, 'link set lo up');
+      // Link-local addresses are there at once, and neighbours are asked from the first packet on.
+      this.exec(room, 'sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0');
+    }
     // The kernel refuses one connection a second and client, and the suite tries many.
     const limits = ['net.ipv4.icmp_ratelimit=0', 'net.ipv6.icmp.ratelimit=0'];
     const forwarding = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'];
