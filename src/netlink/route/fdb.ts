@@ -13,9 +13,8 @@ import {
 } from '../message.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
+import { flagBits, flagNames } from './flags.ts';
 import {
-  flagBits,
-  flagNames,
   NEIGH_EXT_FLAGS,
   NEIGH_FLAGS,
   NEIGH_STATES,
@@ -97,7 +96,11 @@ export function fdbAdd(connection: RouteConnection, entry: FdbEntry): boolean {
   );
 }
 
-/** Adds one more far end to the address, of a VXLAN; gives false when it is there. */
+/**
+ * Adds one more far end to a group's address, or to the zero address, which stands for all that no
+ * entry knows, of a VXLAN. Gives false when it is there. Any other address has one far end, and the
+ * kernel says yes and does nothing.
+ */
 export function fdbAppend(connection: RouteConnection, entry: FdbEntry): boolean {
   return happens(EEXIST, () =>
     send(connection, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, 'append', entry),
@@ -190,7 +193,8 @@ export function decodeFdbEntry(message: Message): KernelFdbEntry {
     mac: Mac.fromBytes(lladdr),
     state: stateOf(header.state),
     self,
-    master,
+    // The bridge leaves the flag out and names itself.
+    master: master || (!self && attributes.master !== undefined),
     masterIndex: attributes.master,
     vlan: attributes.vlan,
     dst: attributes.dst,

@@ -13,9 +13,8 @@ import {
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily } from './family.ts';
+import { flagBits, flagNames } from './flags.ts';
 import {
-  flagBits,
-  flagNames,
   NEIGH_EXT_FLAGS,
   NEIGH_FLAGS,
   NEIGH_STATES,
