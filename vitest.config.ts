@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { vmPool } from './test/vm/harness/pool.ts';
 
 /**
- * Three suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
- * needs the programs that `make peers` builds. Every suite runs in forked processes, never in
+ * Four suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
+ * needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in forked processes, never in
  * worker threads: entering a network namespace acts on the calling thread.
  */
 export default defineConfig({
@@ -15,7 +16,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/house/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'scripts/**/*.test.ts',
+            'test/{house,vm/harness}/**/*.test.ts',
+          ],
         },
       },
       {
@@ -35,6 +40,19 @@ export default defineConfig({
           include: ['test/conformance/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'vm',
+          pool: vmPool,
+          include: ['test/vm/**/*.test.ts'],
+          exclude: ['test/vm/harness/**'],
+          // An emulated processor is ten to twenty times slower.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },

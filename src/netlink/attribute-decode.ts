@@ -19,11 +19,11 @@ export function decodeAttributes<T extends AttributeTable>(
   bytes: Uint8Array,
   path = '',
 ): Attributes<T> {
-  const source = { bytes, view: viewOf(bytes) };
+  const source = { bytes, view: viewOf(bytes), copy: undefined };
   try {
     return decoderOf(table).decode(source, 0, bytes.length) as Attributes<T>;
   } catch (error) {
-    throw path === '' ? error : below(path, error);
+    throw below(path, error);
   }
 }
 
@@ -58,6 +58,17 @@ function viewOf(bytes: Uint8Array): DataView {
 interface Source {
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** Of all bytes, once something of them has to be kept. */
+  copy: Uint8Array | undefined;
+}
+
+/**
+ * What an attribute holds, for keeping: the receive buffer is used again for the next message. One
+ * copy of the message costs less than one for each attribute.
+ */
+function kept(source: Source, at: number, end: number): Uint8Array {
+  source.copy ??= source.bytes.slice();
+  return source.copy.subarray(at, end);
 }
 
 /** Reads the payload that lies from `at` to `end`. */
@@ -113,79 +124,61 @@ class TableDecoder {
   }
 
   decode(source: Source, start: number, end: number): Record<string, unknown> {
-    const { bytes, view } = source;
+    const { view } = source;
     const values: Record<string, unknown> = {};
     let unknown: UnknownAttribute[] | undefined;
     let deferred: { choice: Choice; at: number; end: number }[] | undefined;
-    for (let at = start; at + ATTRIBUTE_HEADER_BYTES <= end; ) {
-      const length = lengthAt(view, at, end, '');
-      const id = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-      const payload = at + ATTRIBUTE_HEADER_BYTES;
-      const field = this.#fields.get(id);
-      if (field !== undefined) {
-        decodeField(field, source, payload, at + length, values);
-      } else {
-        const choice = this.#choices.get(id);
-        if (choice !== undefined) {
-          deferred ??= [];
-          deferred.push({ choice, at: payload, end: at + length });
+    // What an error is about; one handler for all attributes costs less than one for each.
+    let name = '';
+    try {
+      for (let at = start; at + ATTRIBUTE_HEADER_BYTES <= end; ) {
+        name = '';
+        const length = lengthAt(view, at, end, '');
+        const id = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
+        const payload = at + ATTRIBUTE_HEADER_BYTES;
+        const field = this.#fields.get(id);
+        if (field !== undefined) {
+          name = field.name;
+          const value = field.decode(source, payload, at + length);
+          if (field.repeated) append(values, name, value);
+          else values[name] = value;
         } else {
+          const choice = this.#choices.get(id);
+          if (choice !== undefined) {
+            deferred ??= [];
+            deferred.push({ choice, at: payload, end: at + length });
+          } else {
+            unknown ??= [];
+            unknown.push({ id, bytes: kept(source, payload, at + length) });
+          }
+        }
+        at += (length + 3) & ~3;
+      }
+      // The attribute that decides may come after the one it decides about.
+      for (const { choice, at, end: stop } of deferred ?? []) {
+        name = choice.name;
+        const kind = values[choice.by];
+        const decoder = typeof kind === 'string' ? choice.tables.get(kind) : undefined;
+        if (typeof kind !== 'string' || decoder === undefined) {
           unknown ??= [];
-          unknown.push({ id, bytes: bytes.slice(payload, at + length) });
+          unknown.push({ id: choice.id, bytes: kept(source, at, stop) });
+        } else {
+          values[name] = { [kind]: decoder.decode(source, at, stop) };
         }
       }
-      at += (length + 3) & ~3;
-    }
-    // The attribute that decides may come after the one it decides about.
-    for (const { choice, at, end: stop } of deferred ?? []) {
-      const kind = values[choice.by];
-      const decoder = typeof kind === 'string' ? choice.tables.get(kind) : undefined;
-      if (typeof kind !== 'string' || decoder === undefined) {
-        unknown ??= [];
-        unknown.push({ id: choice.id, bytes: bytes.slice(at, stop) });
-      } else {
-        values[choice.name] = { [kind]: decodeBelow(choice.name, decoder, source, at, stop) };
-      }
+    } catch (error) {
+      throw below(name, error);
     }
     if (unknown !== undefined) values.unknown = unknown;
     return values;
   }
 }
 
-function decodeField(
-  field: Field,
-  source: Source,
-  at: number,
-  end: number,
-  values: Record<string, unknown>,
-): void {
-  let value: unknown;
-  try {
-    value = field.decode(source, at, end);
-  } catch (error) {
-    throw below(field.name, error);
-  }
-  if (!field.repeated) {
-    values[field.name] = value;
-    return;
-  }
-  const items = values[field.name];
-  if (Array.isArray(items)) items.push(value);
-  else values[field.name] = [value];
-}
-
-function decodeBelow(
-  name: string,
-  decoder: TableDecoder,
-  source: Source,
-  at: number,
-  end: number,
-): Record<string, unknown> {
-  try {
-    return decoder.decode(source, at, end);
-  } catch (error) {
-    throw below(name, error);
-  }
+/** Puts one more item under a name that may come several times. */
+function append(values: Record<string, unknown>, name: string, item: unknown): void {
+  const items = values[name];
+  if (Array.isArray(items)) items.push(item);
+  else values[name] = [item];
 }
 
 /** The decoder of a payload. */
@@ -248,7 +241,7 @@ function compileItems(type: AttributeType): Decode {
 
 /** The error of something inside `name`, with the whole path. */
 function below(name: string, error: unknown): unknown {
-  if (!(error instanceof DecodeError)) return error;
+  if (name === '' || !(error instanceof DecodeError)) return error;
   const { path, problem } = error;
   return new DecodeError(
     path === '' || path.startsWith('[') ? `${name}${path}` : `${name}.${path}`,

@@ -1,5 +1,6 @@
 import { Addr } from '../ipaddr/addr.ts';
 import { Mac } from '../ipaddr/mac.ts';
+import { Prefix } from '../ipaddr/prefix.ts';
 import { DecodeError, type Layout } from './attribute.ts';
 import { EncodeError } from './codec-error.ts';
 
@@ -19,6 +20,15 @@ export const addr: Layout<Addr> = {
     throw new DecodeError('', `${bytes.length} bytes, expected an address of 4 or 16`);
   },
 };
+
+/** An address with the length of its prefix, which messages have in two places. Throws DecodeError. */
+export function prefixOf(address: Addr, bits: number): Prefix {
+  if (bits <= address.bits) return Prefix.of(address, bits);
+  throw new DecodeError(
+    '',
+    `prefix length ${bits} of ${address}, expected at most ${address.bits}`,
+  );
+}
 
 /** An Ethernet address. */
 export const mac: Layout<Mac> = {

@@ -15,7 +15,6 @@ interface Scalar<T> {
   readonly write: (writer: Writer, value: T, name: string) => void;
 }
 
-const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder();
 
 /**
@@ -92,7 +91,7 @@ const others = {
     write: (writer, value, name) => {
       if (typeof value !== 'string') throw notA(name, value, 'a string');
       if (value.includes('\0')) throw notA(name, value, 'text without a NUL');
-      writer.raw(textEncoder.encode(value));
+      writer.text(value);
       writer.u8(0);
     },
   }),

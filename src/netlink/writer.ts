@@ -1,5 +1,7 @@
 /** Where the growable buffer starts; most messages fit without growing. */
 const INITIAL_BYTES = 512;
+const ASCII_MAX = 0x7f;
+const textEncoder = new TextEncoder();
 /** No single message or batch may be larger; a bug ends here, not in an out-of-memory kill. */
 const SIZE_BYTES_MAX = 256 << 20;
 
@@ -76,6 +78,22 @@ export class Writer {
   raw(value: Uint8Array): void {
     const at = this.skip(value.length);
     this.#bytes.set(value, at);
+  }
+
+  /** Appends text in UTF-8, without a NUL. */
+  text(value: string): void {
+    const at = this.skip(value.length);
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > ASCII_MAX) {
+        // Names of links and tables are ASCII; whatever is not is encoded whole.
+        this.#bytes.fill(0, at, at + index);
+        this.#length = at;
+        this.raw(textEncoder.encode(value));
+        return;
+      }
+      this.#bytes[at + index] = code;
+    }
   }
 
   /** Overwrites the 16 bits at `at`, such as an attribute's length once it is known. */

@@ -19,6 +19,7 @@ const ADDRESS_BYTES = 12; // struct sockaddr_nl
 
 /** The kernel builds dump datagrams of at most 32 KiB; an ack repeats at most one request. */
 const RECEIVE_BYTES_MAX = 1 << 18;
+const RECEIVE_BYTES_SIZE = BigInt(RECEIVE_BYTES_MAX);
 const SOCKET_BUFFER_BYTES = 4 << 20;
 /** What the kernel adds to the size of a message when it charges the send buffer. */
 const SEND_OVERHEAD_BYTES = 1 << 16;
@@ -42,8 +43,8 @@ export interface NetlinkSocketOptions {
 export class NetlinkSocket implements Disposable {
   readonly #fd: Fd;
   readonly #buffer = spareBuffers.pop() ?? new Uint8Array(new ArrayBuffer(RECEIVE_BYTES_MAX));
-  readonly #sender = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
-  readonly #senderLength = new Uint8Array(new ArrayBuffer(4));
+  readonly #sender = new DataView(new ArrayBuffer(ADDRESS_BYTES));
+  readonly #senderLength = new DataView(new ArrayBuffer(4));
   #isOpen = true;
   #sendBufferBytes = SOCKET_BUFFER_BYTES;
 
@@ -94,25 +95,27 @@ export class NetlinkSocket implements Disposable {
   receive(options: { wait: boolean }): Uint8Array | undefined {
     const flags = MSG_TRUNC | (options.wait ? 0 : MSG_DONTWAIT);
     for (;;) {
-      new DataView(this.#senderLength.buffer).setUint32(0, ADDRESS_BYTES, true);
-      const size = BigInt(this.#buffer.length);
-      const { number } = this.#fd;
+      this.#senderLength.setUint32(0, ADDRESS_BYTES, true);
       const got = libc.recvfrom(
-        number,
+        this.#fd.number,
         this.#buffer,
-        size,
+        RECEIVE_BYTES_SIZE,
         flags,
         this.#sender,
         this.#senderLength,
       );
       if (got < 0) {
-        if (errno() === EINTR) continue;
-        if (errno() === EAGAIN) return undefined;
-        throw new SysError('recvfrom', errno(), 'netlink socket');
+        const reason = errno();
+        if (reason === EINTR) continue;
+        if (reason === EAGAIN) return undefined;
+        throw new SysError('recvfrom', reason, 'netlink socket');
       }
-      if (new DataView(this.#sender.buffer).getUint32(4, true) !== 0) continue;
+      // The port of whoever sent it; that of the kernel is 0.
+      if (this.#sender.getUint32(4, true) !== 0) continue;
       if (got > this.#buffer.length) {
-        throw new RangeError(`netlink datagram of ${got} bytes, expected at most ${size}`);
+        throw new RangeError(
+          `netlink datagram of ${got} bytes, expected at most ${RECEIVE_BYTES_MAX}`,
+        );
       }
       return this.#buffer.subarray(0, Number(got));
     }

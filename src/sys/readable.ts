@@ -36,6 +36,10 @@ function callAll(): void {
  * to no other. The descriptor must not be closed before the watch is.
  */
 export function watchReadable(fd: Fd, onReadable: () => void): Disposable {
+  // Asked for only here: plugins load this file and have no use for threads.
+  if (process.getBuiltinModule('node:worker_threads').isMainThread === false) {
+    throw new Error('watchReadable: signals reach the main thread only');
+  }
   const watcher = (): void => onReadable();
   const { number } = fd;
   if (watchers.size === 0) {

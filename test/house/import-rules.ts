@@ -27,7 +27,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule('src/ipaddr', [], 'everything stands on it, so it stands on nothing'),
   rule('src/sys', [errors], 'it is the door to libc and knows nobody behind it'),
   rule('src/netlink', base, 'the codec knows the kernel and nothing of what is built with it'),
-  ...['route', 'nftables'].map((family) =>
+  ...['route', 'nftables', 'conntrack', 'ipset', 'generic'].map((family) =>
     rule(
       `src/netlink/${family}`,
       [
@@ -36,8 +36,10 @@ export const IMPORT_RULES: readonly ImportRule[] = [
           'attribute',
           'connection',
           'error',
+          'flags',
           'layout',
           'message',
+          'netfilter',
           'struct',
           'subscription',
           'transport',
@@ -46,6 +48,17 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ],
       'families of netlink do not know one another',
     ),
+  ),
+  rule(
+    'src/netlink/ipvs',
+    [
+      ...base,
+      'src/netlink/generic',
+      ...['attribute', 'connection', 'error', 'flags', 'message', 'struct'].map(
+        (layer) => `src/netlink/${layer}.ts`,
+      ),
+    ],
+    'it is a family of generic netlink and knows no other',
   ),
   rule(
     'src/netlink/tc',

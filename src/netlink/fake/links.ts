@@ -27,12 +27,14 @@ const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_PID = 19;
 const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const IFLA_INFO_SLAVE_KIND = 4;
 const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFF_UP = 1;
+const ETH_DATA_LEN = 1500;
 const ARPHRD_ETHER = 1;
 const ARPHRD_LOOPBACK = 772;
 
@@ -43,6 +45,8 @@ const EOPNOTSUPP = 95;
 const ELOOP = 40;
 
 const KINDS = ['bridge', 'dummy', 'ifb', 'ipvlan', 'macvlan', 'veth', 'vlan', 'vrf', 'vxlan'];
+/** Of a request: what is told in another way, or is no property of the link. */
+const NOT_KEPT = [IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_NET_NS_PID, IFLA_EXT_MASK];
 /** What a bridge tells of a port that nothing was set for: IFLA_BRPORT_*. */
 const BRIDGE_PORT: RawAttributes = new Map([
   [1, Uint8Array.of(0)], // state: disabled
@@ -100,7 +104,7 @@ export class FakeLinks {
       if (link === undefined) throw new Refusal(ENODEV);
       return [this.#message(RTM_NEWLINK, link)];
     }
-    const known = [IFLA_MASTER, IFLA_LINKINFO];
+    const known = [IFLA_MASTER, IFLA_LINKINFO, IFLA_EXT_MASK];
     if ([...attributes.keys()].some((id) => !known.includes(id))) {
       throw new Refusal(EINVAL, 'Unsupported attribute in link dump request');
     }
@@ -191,7 +195,7 @@ export class FakeLinks {
       flags: 0x1002, // IFF_BROADCAST | IFF_MULTICAST
       attributes: new Map([
         [IFLA_IFNAME, fromText(this.#freeName(kind))],
-        [IFLA_MTU, fromU32(kind === 'vxlan' ? 1450 : 1500)],
+        [IFLA_MTU, fromU32(kind === 'vxlan' ? 1450 : ETH_DATA_LEN)],
         [IFLA_TXQLEN, fromU32(1000)],
         [IFLA_ADDRESS, Uint8Array.of(2, 0, 0, 0, index >> 8, index)],
         [IFLA_BROADCAST, new Uint8Array(6).fill(255)],
@@ -224,19 +228,31 @@ export class FakeLinks {
     const master = number(attributes.get(IFLA_MASTER));
     if (master === link.index) throw new Refusal(ELOOP);
     if (master !== undefined && master !== 0 && !this.#links.has(master)) throw new Refusal(EINVAL);
+    const before = number(link.attributes.get(IFLA_MASTER));
     const change = header.getUint32(12, true);
     link.flags = (link.flags & ~change) | (header.getUint32(8, true) & change);
     for (const [id, bytes] of attributes) {
-      if (id === IFLA_LINKINFO || id === IFLA_NET_NS_FD || id === IFLA_NET_NS_PID) continue;
+      if (NOT_KEPT.includes(id)) continue;
       link.attributes.set(id, bytes);
     }
     if (master === 0) release(link);
+    for (const bridge of [before, master]) this.#adaptMtu(bridge);
     const details = info(attributes);
     const slaveData = parseRaw(details.get(IFLA_INFO_SLAVE_DATA) ?? new Uint8Array());
     for (const [id, bytes] of slaveData) link.slaveData.set(id, bytes);
     if (link.kind === 'veth') return;
     const data = parseRaw(details.get(IFLA_INFO_DATA) ?? new Uint8Array());
     for (const [id, bytes] of data) link.data.set(id, bytes);
+  }
+
+  /** A bridge takes the least of its ports' MTUs. */
+  #adaptMtu(index: number | undefined): void {
+    const bridge = this.#links.get(index ?? 0);
+    if (bridge?.kind !== 'bridge') return;
+    const mtus = [...this.#links.values()]
+      .filter((port) => number(port.attributes.get(IFLA_MASTER)) === bridge.index)
+      .map((port) => number(port.attributes.get(IFLA_MTU)) ?? 0);
+    bridge.attributes.set(IFLA_MTU, fromU32(Math.min(...mtus, ETH_DATA_LEN)));
   }
 
   #event(type: number, link: FakeLink): FakeEvent {

@@ -1,5 +1,4 @@
 import type { AttributeTable } from '../attribute.ts';
-import { struct } from '../struct.ts';
 import {
   connlimitAttributes,
   counterAttributes,
@@ -15,9 +14,6 @@ import {
  * The tables of nf_tables messages (linux/netfilter/nf_tables.h). Integers are big-endian unless
  * said otherwise. Those of rules' expressions are in expression/.
  */
-
-/** struct nfgenmsg (linux/netfilter/nfnetlink.h). */
-export const nfgenmsg = struct('nfgenmsg', { family: 'u8', version: 'u8', resourceId: 'be16' });
 
 /** NFNL_BATCH_*: what the beginning of a batch may say. */
 export const batchAttributes = {

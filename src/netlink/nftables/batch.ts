@@ -11,12 +11,12 @@ import {
   NLM_F_REPLACE,
   NLM_F_REQUEST,
 } from '../message.ts';
+import { nfgenmsg } from '../netfilter.ts';
 import { Writer } from '../writer.ts';
 import {
   batchAttributes,
   chainAttributes,
   elementListAttributes,
-  nfgenmsg,
   objectAttributes,
   objectAttributesOf,
   ruleAttributes,
@@ -70,7 +70,7 @@ interface Operation {
  */
 export class Batch {
   readonly #connection: NftablesConnection;
-  readonly #writer = new Writer(1 << 16);
+  readonly #writer = new Writer();
   readonly #operations: Operation[] = [];
   #setCount = 0;
 

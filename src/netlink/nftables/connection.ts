@@ -4,12 +4,11 @@ import type { Attributes, AttributeTable } from '../attribute.ts';
 import { Connection } from '../connection.ts';
 import { netlinkErrno } from '../error.ts';
 import { decodePayload, encodePayload, type Message } from '../message.ts';
+import { NETLINK_NETFILTER, nfgenmsg } from '../netfilter.ts';
 import type { Writer } from '../writer.ts';
-import { generationAttributes, nfgenmsg } from './attributes.ts';
+import { generationAttributes } from './attributes.ts';
 import { type Family, familyOf, NFPROTO } from './family.ts';
 import { type MessageName, messageType } from './message-type.ts';
-
-const NETLINK_NETFILTER = 12; // linux/netlink.h
 
 /**
  * A conversation with nf_tables in one network namespace. `list.ts` reads through it; changes are
@@ -25,6 +24,11 @@ export class NftablesConnection implements Disposable {
   /** Opens it in `netns`, or in the namespace the thread is in. It stays in that namespace. */
   static open(netns?: Netns): NftablesConnection {
     return new NftablesConnection(Connection.open(NETLINK_NETFILTER, netns));
+  }
+
+  /** The same over a connection that is open, such as one to the fake kernel; closed with it. */
+  static over(netlink: Connection): NftablesConnection {
+    return new NftablesConnection(netlink);
   }
 
   close(): void {

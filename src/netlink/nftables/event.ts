@@ -1,10 +1,10 @@
 import { unreachable } from '../../errors.ts';
 import { decodePayload, type Message } from '../message.ts';
+import { nfgenmsg } from '../netfilter.ts';
 import {
   chainAttributes,
   elementListAttributes,
   generationAttributes,
-  nfgenmsg,
   ruleAttributes,
   setAttributes,
   tableAttributes,

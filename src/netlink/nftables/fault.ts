@@ -1,7 +1,8 @@
 import { type AttributeTable, decodeAttributes } from '../attribute.ts';
 import { type Ack, faultOf } from '../error.ts';
 import { NLMSG_HEADER_BYTES } from '../message.ts';
-import { elementListAttributes, nfgenmsg } from './attributes.ts';
+import { nfgenmsg } from '../netfilter.ts';
+import { elementListAttributes } from './attributes.ts';
 
 /**
  * What the kernel points at in a message it refused, in our names: `at expressions[2]`, or

@@ -1,8 +1,8 @@
 import type { Attributes } from '../attribute.ts';
+import { bitsOf, namesOf } from '../flags.ts';
 import type { setAttributes } from './attributes.ts';
 import type { StatefulExpression } from './expression/expression.ts';
 import { OBJECT_TYPE, type ObjectType, objectTypeOf } from './object.ts';
-import { flagNames } from './table.ts';
 import { type DataType, typeOf, VERDICT } from './types.ts';
 import { setUserdata, setUserdataOf } from './userdata.ts';
 
@@ -99,7 +99,7 @@ function objectTypeNumber(objects: ObjectType | number | undefined): number | un
 
 function setFlags(set: SetSpec, anonymous: boolean): number {
   const { key, data, objects, expressions = [] } = set;
-  const chosen = (set.flags ?? []).reduce((sum, flag) => sum | SET_FLAG[flag], 0);
+  const chosen = bitsOf(SET_FLAG, set.flags ?? []);
   return (
     chosen |
     (anonymous ? NFT_SET_ANONYMOUS : 0) |
@@ -127,7 +127,7 @@ export function decodeSet(attributes: Attributes<typeof setAttributes>): SetInfo
   const { expression, expressions = expression === undefined ? undefined : [expression] } =
     attributes;
   const fieldBytes = attributes.description?.fields?.map((field) => field.lengthBytes ?? 0);
-  const names = flagNames(SET_FLAG, flags);
+  const names = namesOf(SET_FLAG, flags);
   return {
     name: attributes.name ?? '',
     handle: attributes.handle ?? 0n,

@@ -1,4 +1,5 @@
 import type { Attributes } from '../attribute.ts';
+import { bitsOf, namesOf } from '../flags.ts';
 import type { tableAttributes } from './attributes.ts';
 import type { Family, TableRef } from './family.ts';
 import { commentOf, commentUserdata } from './userdata.ts';
@@ -27,7 +28,7 @@ export interface Table extends TableSpec {
 
 /** The attributes that make a table. */
 export function encodeTable(table: TableSpec): Attributes<typeof tableAttributes> {
-  const flags = (table.flags ?? []).reduce((sum, flag) => sum | TABLE_FLAG[flag], 0);
+  const flags = bitsOf(TABLE_FLAG, table.flags ?? []);
   return {
     name: table.name,
     flags: flags === 0 ? undefined : flags,
@@ -38,7 +39,7 @@ export function encodeTable(table: TableSpec): Attributes<typeof tableAttributes
 /** The table a message tells of. */
 export function decodeTable(family: Family, attributes: Attributes<typeof tableAttributes>): Table {
   const { name = '', flags = 0, handle = 0n, useCount = 0, userdata, owner } = attributes;
-  const names = flagNames(TABLE_FLAG, flags);
+  const names = namesOf(TABLE_FLAG, flags);
   return {
     family,
     name,
@@ -48,12 +49,4 @@ export function decodeTable(family: Family, attributes: Attributes<typeof tableA
     useCount,
     owner,
   };
-}
-
-/** The names in `table` of the bits that are set in `flags`. */
-export function flagNames<K extends string>(
-  table: Readonly<Record<K, number>>,
-  flags: number,
-): K[] {
-  return (Object.keys(table) as K[]).filter((name) => (flags & table[name]) !== 0);
 }

@@ -1,5 +1,6 @@
 import { decodePayload, type Message } from '../message.ts';
-import { nfgenmsg, traceAttributes } from './attributes.ts';
+import { nfgenmsg } from '../netfilter.ts';
+import { traceAttributes } from './attributes.ts';
 import type { Verdict } from './expression/verdict.ts';
 import { type Family, familyOf } from './family.ts';
 import { messageType } from './message-type.ts';

@@ -1,7 +1,8 @@
 import type { Addr } from '../../ipaddr/addr.ts';
-import { Prefix } from '../../ipaddr/prefix.ts';
+import type { Prefix } from '../../ipaddr/prefix.ts';
 import { EADDRNOTAVAIL, EEXIST, ENODEV } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { prefixOf } from '../layout.ts';
 import {
   decodePayload,
   encodePayload,
@@ -201,7 +202,7 @@ export function decodeAddr(message: Message): LinkAddr {
   if (local === undefined) throw new DecodeError('address', 'missing');
   return {
     linkIndex: header.index,
-    prefix: Prefix.of(local, header.prefixLength),
+    prefix: prefixOf(local, header.prefixLength),
     peer: address === undefined || address.equals(local) ? undefined : address,
     broadcast: attributes.broadcast,
     label: attributes.label,

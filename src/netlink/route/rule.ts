@@ -1,8 +1,8 @@
 import type { Addr } from '../../ipaddr/addr.ts';
-import { Prefix } from '../../ipaddr/prefix.ts';
+import type { Prefix } from '../../ipaddr/prefix.ts';
 import { EEXIST, ENOENT } from '../../sys/errno.ts';
 import { type AttributeTable, DecodeError } from '../attribute.ts';
-import { addr, bool } from '../layout.ts';
+import { addr, bool, prefixOf } from '../layout.ts';
 import {
   decodePayload,
   encodePayload,
@@ -245,7 +245,7 @@ export function decodeRule(message: Message): KernelRule {
 }
 
 function prefix(address: Addr | undefined, bits: number): Prefix | undefined {
-  return address === undefined ? undefined : Prefix.of(address, bits);
+  return address === undefined ? undefined : prefixOf(address, bits);
 }
 
 function range(of: { readonly start?: number; readonly end?: number } | undefined) {

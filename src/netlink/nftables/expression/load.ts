@@ -1,3 +1,4 @@
+import { bitsOf } from '../../flags.ts';
 import type { Expression } from './expression.ts';
 import { register } from './register.ts';
 
@@ -125,7 +126,7 @@ export function loadFib(
   by: readonly (keyof typeof FIB_FLAG)[],
   word: number,
 ): Expression {
-  const flags = by.reduce((sum, flag) => sum | FIB_FLAG[flag], 0);
+  const flags = bitsOf(FIB_FLAG, by);
   const fib = { register: register(word), result: FIB_RESULT[result], flags };
   return { name: 'fib', data: { fib } };
 }

@@ -1,3 +1,4 @@
+import { bitsOf } from '../../flags.ts';
 import { hostU32 } from '../value.ts';
 import type { Expression } from './expression.ts';
 import { loadCt, loadFib, loadMeta, RTN_LOCAL } from './load.ts';
@@ -150,8 +151,7 @@ export function matchCtState(
   states: readonly (keyof typeof CT_STATE)[],
   word: number,
 ): Expression[] {
-  const bits = states.reduce((sum, state) => sum | CT_STATE[state], 0);
-  return [loadCt('state', word), ...matchAnyBit(bits, word)];
+  return [loadCt('state', word), ...matchAnyBit(bitsOf(CT_STATE, states), word)];
 }
 
 /** Whether any of `bits` is set in the 32 bits of host order in `word`. */

@@ -1,3 +1,4 @@
+import { bitsOf } from '../../flags.ts';
 import { NFPROTO } from '../family.ts';
 import type { Expression } from './expression.ts';
 import { register } from './register.ts';
@@ -72,7 +73,7 @@ function ports(
 } {
   const { portWord, portMaxWord = portWord, flags: names = [] } = options;
   const specified = portWord === undefined ? 0 : NF_NAT_RANGE_PROTO_SPECIFIED;
-  const flags = names.reduce((sum, name) => sum | NAT_FLAG[name], otherFlags | specified);
+  const flags = otherFlags | specified | bitsOf(NAT_FLAG, names);
   const registers =
     portWord === undefined || portMaxWord === undefined
       ? {}

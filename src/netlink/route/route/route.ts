@@ -1,6 +1,7 @@
 import { Addr } from '../../../ipaddr/addr.ts';
-import { Prefix } from '../../../ipaddr/prefix.ts';
+import type { Prefix } from '../../../ipaddr/prefix.ts';
 import { type Attributes, DecodeError } from '../../attribute.ts';
+import { prefixOf } from '../../layout.ts';
 import { decodePayload, type Message } from '../../message.ts';
 import { ipVersion } from '../family.ts';
 import { decodeNexthopFlags, encodeGateway, type Nexthop, RTNH_F_ONLINK } from './nexthop.ts';
@@ -121,7 +122,7 @@ export function decodeRoute(message: Message): KernelRoute {
   const { unknown: _, ...known } = metrics ?? {};
   return {
     ...known,
-    dst: Prefix.of(attributes.dst ?? any, header.dstLength),
+    dst: prefixOf(attributes.dst ?? any, header.dstLength),
     type: routeTypeName(header.type),
     gateway: attributes.gateway ?? attributes.via,
     linkIndex: attributes.oif,
@@ -135,7 +136,7 @@ export function decodeRoute(message: Message): KernelRoute {
     priority: attributes.priority,
     protocol: header.protocol,
     source: attributes.prefsrc,
-    from: src === undefined ? undefined : Prefix.of(src, header.srcLength),
+    from: src === undefined ? undefined : prefixOf(src, header.srcLength),
     tos: header.tos,
     preference: attributes.preference,
     ...decodeNexthopFlags(header.flags),

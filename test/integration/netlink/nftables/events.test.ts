@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddr } from '../../../../src/ipaddr/parse-addr.ts';
+import { NETLINK_NETFILTER } from '../../../../src/netlink/netfilter.ts';
 import { Batch } from '../../../../src/netlink/nftables/batch.ts';
 import { NftablesConnection } from '../../../../src/netlink/nftables/connection.ts';
 import {
@@ -22,7 +23,6 @@ import { IPV4_ADDR } from '../../../../src/netlink/nftables/types.ts';
 import { Subscription } from '../../../../src/netlink/subscription.ts';
 import { useNetns } from '../../netns-fixture.ts';
 
-const NETLINK_NETFILTER = 12;
 const fixture = useNetns('nftevents');
 const table = { family: 'ip', name: 't' } as const;
 const networks = { name: 'networks', key: IPV4_ADDR, flags: ['interval'] } as const;
