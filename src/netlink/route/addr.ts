@@ -2,6 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import type { Prefix } from '../../ipaddr/prefix.ts';
 import { EADDRNOTAVAIL, EEXIST, ENODEV } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { bitsWhereTrue, flagsOf } from '../flags.ts';
 import { prefixOf } from '../layout.ts';
 import {
   decodePayload,
@@ -15,7 +16,6 @@ import type { Writer } from '../writer.ts';
 import { ADDR_FLAGS, addrPayload, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR } from './addr-table.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily } from './family.ts';
-import { flagBits, flagNames } from './flags.ts';
 import { happens } from './outcome.ts';
 
 const RT_SCOPE_UNIVERSE = 0; // linux/rtnetlink.h
@@ -100,7 +100,7 @@ function send(
 ): void {
   const { broadcast, validSeconds, preferredSeconds, scope = defaultScope(prefix) } = options;
   const isV4 = prefix.addr.family === 4;
-  const ifaFlags = flagBits(ADDR_FLAGS, isV4 ? { ...options, noDad: false } : options);
+  const ifaFlags = bitsWhereTrue(ADDR_FLAGS, isV4 ? { ...options, noDad: false } : options);
   const hasLifetime = validSeconds !== undefined || preferredSeconds !== undefined;
   const valid = validSeconds ?? INFINITY_LIFE_TIME;
   const attributes = {
@@ -211,7 +211,7 @@ export function decodeAddr(message: Message): LinkAddr {
     preferredSeconds: lifetime(cacheInfo?.preferred),
     priority: attributes.priority,
     protocol: attributes.protocol,
-    ...flagNames(ADDR_FLAGS, attributes.flags ?? header.flags),
+    ...flagsOf(ADDR_FLAGS, attributes.flags ?? header.flags),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import { Mac } from '../../ipaddr/mac.ts';
 import { EEXIST, ENODEV, ENOENT } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { bitsWhereTrue, flagsOf } from '../flags.ts';
 import {
   decodePayload,
   encodePayload,
@@ -13,7 +14,6 @@ import {
 } from '../message.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
-import { flagBits, flagNames } from './flags.ts';
 import {
   NEIGH_EXT_FLAGS,
   NEIGH_FLAGS,
@@ -129,7 +129,7 @@ function send(
     family: AF_BRIDGE,
     ifindex: linkIndex,
     state: STATE_BITS[state],
-    flags: flagBits(NEIGH_FLAGS, { ...entry, self: entry.self ?? master !== true }),
+    flags: bitsWhereTrue(NEIGH_FLAGS, { ...entry, self: entry.self ?? master !== true }),
   };
   const attributes = {
     lladdr: mac.toBytes(),
@@ -183,11 +183,11 @@ export function decodeFdbEntry(message: Message): KernelFdbEntry {
   const { header, attributes } = decodePayload(neighPayload, message.payload);
   const { lladdr } = attributes;
   if (lladdr?.length !== 6) throw new DecodeError('lladdr', 'no MAC of 6 bytes');
-  const { self, master, externLearn, sticky, router, offloaded } = flagNames(
+  const { self, master, externLearn, sticky, router, offloaded } = flagsOf(
     NEIGH_FLAGS,
     header.flags,
   );
-  const { locked } = flagNames(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
+  const { locked } = flagsOf(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
   return {
     linkIndex: header.ifindex,
     mac: Mac.fromBytes(lladdr),
