@@ -1,5 +1,7 @@
 import type { Addr } from '../../ipaddr/addr.ts';
+import { Pool } from '../../ipaddr/pool/pool.ts';
 import { Prefix } from '../../ipaddr/prefix.ts';
+import { Range } from '../../ipaddr/range.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import type { ResultIp } from '../protocol/result.ts';
@@ -35,8 +37,11 @@ export function allocate(
     const ips = sets.map((set, index): ResultIp => {
       const at = open.findIndex((addr) => setContains(set, addr));
       const [wanted] = at < 0 ? [] : open.splice(at, 1);
+      const pool = poolOf(set, store);
       const addr =
-        wanted === undefined ? nextFree(store, set, index) : check(store, set, index, wanted);
+        wanted === undefined
+          ? nextFree(pool, set, index, store.lastReserved(index))
+          : take(pool, set, index, wanted);
       store.reserve(addr, attachment, index);
       given.push(addr);
       const range = rangeOf(set, addr);
@@ -55,11 +60,24 @@ export function allocate(
   }
 }
 
+/** What the set may give, without what is reserved and without the gateways of its ranges. */
+function poolOf(set: RangeSet, store: ReservationStore): Pool {
+  const pool = Pool.of({
+    ranges: set.map(({ start, end }) => Range.of(start, end)),
+    // The gateway of one range may be in another, which does give it, as the reference plugin does.
+    exclude: set
+      .filter((range) => rangeContains(range, range.gateway))
+      .map(({ gateway }) => gateway),
+  });
+  for (const addr of store.reserved()) pool.reserve(addr);
+  return pool;
+}
+
 /** The address asked for, when it may be given. */
-function check(store: ReservationStore, set: RangeSet, index: number, addr: Addr): Addr {
+function take(pool: Pool, set: RangeSet, index: number, addr: Addr): Addr {
   const range = rangeOf(set, addr);
   if (addr.equals(range.gateway)) throw failure(index, `requested ip ${addr} is subnet's gateway`);
-  if (store.isReserved(addr)) {
+  if (!pool.allocate(addr)) {
     const text = `requested IP address ${addr} is not available in range set ${formatSet(set)}`;
     throw failure(index, text);
   }
@@ -67,30 +85,12 @@ function check(store: ReservationStore, set: RangeSet, index: number, addr: Addr
 }
 
 /** The first free address after the last one given, round the set once; that one itself comes last. */
-function nextFree(store: ReservationStore, set: RangeSet, index: number): Addr {
-  for (const addr of candidates(set, store.lastReserved(index))) {
-    if (!store.isReserved(addr)) return addr;
+function nextFree(pool: Pool, set: RangeSet, index: number, last: Addr | undefined): Addr {
+  const addr = pool.allocateNext(last);
+  if (addr === undefined) {
+    throw failure(index, `no IP addresses available in range set: ${formatSet(set)}`);
   }
-  throw failure(index, `no IP addresses available in range set: ${formatSet(set)}`);
-}
-
-/** Every address of the set but its gateways, beginning after `last`. Ends where it began. */
-function* candidates(set: RangeSet, last: Addr | undefined): Generator<Addr> {
-  const found = last === undefined ? -1 : set.findIndex((range) => rangeContains(range, last));
-  const begin = Math.max(found, 0);
-  for (let step = 0; step <= set.length; step += 1) {
-    const range = set[(begin + step) % set.length];
-    if (range === undefined) return;
-    const isFirst = step === 0;
-    const isLast = step === set.length;
-    let addr: Addr | undefined = isFirst && found >= 0 ? last?.next() : range.start;
-    // The last step goes through the first range again, up to where the walk began.
-    const end = isLast ? (found >= 0 ? last : undefined) : range.end;
-    while (addr !== undefined && end !== undefined && addr.compare(end) <= 0) {
-      if (!addr.equals(range.gateway)) yield addr;
-      addr = addr.next();
-    }
-  }
+  return addr;
 }
 
 function rangeOf(set: RangeSet, addr: Addr): AddrRange {

@@ -40,8 +40,9 @@ export class ReservationStore {
     }
   }
 
-  isReserved(addr: Addr): boolean {
-    return this.#owners.has(`${addr}`);
+  /** Every address that is reserved. */
+  reserved(): Addr[] {
+    return Array.from(this.#owners.keys(), tryParseAddr).filter((addr) => addr !== undefined);
   }
 
   /** The addresses an attachment holds. */
