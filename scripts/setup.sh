@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates iproute2 iputils-ping libatomic1 netbase nftables util-linux; do
+for package in bind9-dnsutils ca-certificates iproute2 iputils-ping libatomic1 netbase nftables python3 util-linux; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done

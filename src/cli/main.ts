@@ -1,21 +1,14 @@
 import yargs from 'yargs';
-import { PodwireError } from '../errors.ts';
 import { agentCommand } from './commands/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
-import { ipCommand } from './commands/ip.ts';
+import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
 import { versionCommand } from './commands/version.ts';
+import { UsageError } from './usage-error.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
-
-/** What was typed is no command. */
-class UsageError extends PodwireError {
-  constructor(message: string) {
-    super('ERR_USAGE', message);
-  }
-}
 
 /*
  * The command line. An answer goes to stdout and nothing else does. Exit status: 0 ok, 1 failure, 2

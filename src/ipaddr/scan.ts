@@ -39,8 +39,7 @@ export function scanAddr(text: string, options: ScanOptions = STRICT): Addr | un
   for (let at = 0; at < length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === DOT) {
-      const value = scanV4(text, 0, length, options.zeros);
-      return value < 0 ? undefined : Addr.v4(value);
+      return scanV4(text, 0, length, options.zeros) ? Addr.v4(value4) : undefined;
     }
     if (code === COLON) return scanV6(text, options.zeros);
   }
@@ -53,39 +52,43 @@ function fail(position: number, expected: string): undefined {
   return undefined;
 }
 
-function failV4(position: number, expected: string): -1 {
+function failV4(position: number, expected: string): false {
   fail(position, expected);
-  return -1;
+  return false;
 }
 
-/** The value of the dotted decimal in `text` from `start` up to `end`, or -1. */
-function scanV4(text: string, start: number, end: number, zeros: boolean): number {
+/** The value of the dotted decimal that was read last; a signed word, as Addr has them. */
+let value4 = 0;
+
+/** Reads the dotted decimal in `text` from `start` up to `end` into `value4`; false when there is none. */
+function scanV4(text: string, start: number, end: number, zeros: boolean): boolean {
   let value = 0;
   let octet = 0;
-  let digits = 0;
+  let octetAt = start;
   let octets = 0;
   for (let at = start; at < end; at += 1) {
     const digit = text.charCodeAt(at) - ZERO;
     if (digit >= 0 && digit <= 9) {
-      if (octet === 0 && digits > 0 && !zeros) {
+      // A digit behind a zero, which may be all there is of an octet.
+      if (octet === 0 && at > octetAt && !zeros) {
         return failV4(at - 1, 'an octet without a leading zero');
       }
       octet = octet * 10 + digit;
-      digits += 1;
-      if (octet > 255) return failV4(at - digits + 1, 'a number from 0 to 255');
+      if (octet > 255) return failV4(octetAt, 'a number from 0 to 255');
       continue;
     }
     if (digit !== DOT - ZERO) return failV4(at, 'a decimal digit or "."');
-    if (digits === 0) return failV4(at, 'a number from 0 to 255');
+    if (at === octetAt) return failV4(at, 'a number from 0 to 255');
     if (octets === 3) return failV4(at, 'the end after four octets');
-    value = value * 256 + octet;
+    value = (value << 8) | octet;
     octets += 1;
     octet = 0;
-    digits = 0;
+    octetAt = at + 1;
   }
-  if (digits === 0) return failV4(end, 'a number from 0 to 255');
+  if (octetAt === end) return failV4(end, 'a number from 0 to 255');
   if (octets < 3) return failV4(end, 'four octets');
-  return value * 256 + octet;
+  value4 = (value << 8) | octet;
+  return true;
 }
 
 function scanV6(text: string, zeros: boolean): Addr | undefined {
@@ -122,11 +125,10 @@ function scanV6(text: string, zeros: boolean): Addr | undefined {
       const percent = text.indexOf('%', at);
       if (percent >= 0) end = percent;
       if (end === length - 1) return fail(length, 'a zone after "%"');
-      const tail = scanV4(text, start, end, zeros);
-      if (tail < 0) return undefined;
+      if (!scanV4(text, start, end, zeros)) return undefined;
       if (count > 6) return fail(start, 'at most six groups before IPv4');
-      groups[count] = tail / 65_536;
-      groups[count + 1] = tail & 0xffff;
+      groups[count] = value4 >>> 16;
+      groups[count + 1] = value4 & 0xffff;
       count += 2;
       break;
     }

@@ -53,6 +53,7 @@ export const agentCommand: CommandModule<object, Args> = {
       .option('http-port', { type: 'number', default: 10256, describe: 'port of the same' })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
+        if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
         checkRange('dns-port', args['dns-port'], 0, 65_535);
         checkRange('http-port', args['http-port'], 0, 65_535);
         checkRange('dns-workers', args['dns-workers'], 1, 256);

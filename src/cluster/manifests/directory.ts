@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { PodwireError } from '../../errors.ts';
 import { type ClusterObject, objectKey } from '../objects.ts';
 import { type Manifest, ManifestError, parseManifest } from './parse.ts';
 
@@ -32,9 +33,9 @@ export class ManifestDirectory {
     this.path = path;
   }
 
-  /** Looks at every file. Throws the error of readdir(3) when the directory can't be read. */
+  /** Looks at every file. Throws PodwireError when the directory can't be read. */
   scan(): Scan {
-    const names = readdirSync(this.path)
+    const names = listDirectory(this.path)
       .filter((name) => SUFFIX.test(name) && !name.startsWith('.'))
       .sort();
     const errors: ManifestError[] = [];
@@ -97,5 +98,15 @@ export class ManifestDirectory {
       }
     }
     return objects;
+  }
+}
+
+function listDirectory(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = `manifests: expected a readable directory, got "${path}" (${code})`;
+    throw new PodwireError('ERR_MANIFEST', problem, { cause: error });
   }
 }

@@ -37,11 +37,8 @@ export function allocate(
     const ips = sets.map((set, index): ResultIp => {
       const at = open.findIndex((addr) => setContains(set, addr));
       const [wanted] = at < 0 ? [] : open.splice(at, 1);
-      const pool = poolOf(set, store);
       const addr =
-        wanted === undefined
-          ? nextFree(pool, set, index, store.lastReserved(index))
-          : take(pool, set, index, wanted);
+        wanted === undefined ? nextFree(store, set, index) : check(store, set, index, wanted);
       store.reserve(addr, attachment, index);
       given.push(addr);
       const range = rangeOf(set, addr);
@@ -60,24 +57,11 @@ export function allocate(
   }
 }
 
-/** What the set may give, without what is reserved and without the gateways of its ranges. */
-function poolOf(set: RangeSet, store: ReservationStore): Pool {
-  const pool = Pool.of({
-    ranges: set.map(({ start, end }) => Range.of(start, end)),
-    // The gateway of one range may be in another, which does give it, as the reference plugin does.
-    exclude: set
-      .filter((range) => rangeContains(range, range.gateway))
-      .map(({ gateway }) => gateway),
-  });
-  for (const addr of store.reserved()) pool.reserve(addr);
-  return pool;
-}
-
 /** The address asked for, when it may be given. */
-function take(pool: Pool, set: RangeSet, index: number, addr: Addr): Addr {
+function check(store: ReservationStore, set: RangeSet, index: number, addr: Addr): Addr {
   const range = rangeOf(set, addr);
   if (addr.equals(range.gateway)) throw failure(index, `requested ip ${addr} is subnet's gateway`);
-  if (!pool.allocate(addr)) {
+  if (store.isReserved(addr)) {
     const text = `requested IP address ${addr} is not available in range set ${formatSet(set)}`;
     throw failure(index, text);
   }
@@ -85,12 +69,22 @@ function take(pool: Pool, set: RangeSet, index: number, addr: Addr): Addr {
 }
 
 /** The first free address after the last one given, round the set once; that one itself comes last. */
-function nextFree(pool: Pool, set: RangeSet, index: number, last: Addr | undefined): Addr {
-  const addr = pool.allocateNext(last);
+function nextFree(store: ReservationStore, set: RangeSet, index: number): Addr {
+  const addr = poolOf(store, set).allocateNext(store.lastReserved(index));
   if (addr === undefined) {
     throw failure(index, `no IP addresses available in range set: ${formatSet(set)}`);
   }
   return addr;
+}
+
+/** The set without its gateways and what is reserved. A gateway counts in its own range alone. */
+function poolOf(store: ReservationStore, set: RangeSet): Pool {
+  const pool = Pool.of({
+    ranges: set.map(({ start, end }) => Range.of(start, end)),
+    exclude: set.filter((range) => rangeContains(range, range.gateway)).map((each) => each.gateway),
+  });
+  for (const addr of store.reserved()) pool.reserve(addr);
+  return pool;
 }
 
 function rangeOf(set: RangeSet, addr: Addr): AddrRange {

@@ -40,9 +40,16 @@ export class ReservationStore {
     }
   }
 
-  /** Every address that is reserved. */
-  reserved(): Addr[] {
-    return Array.from(this.#owners.keys(), tryParseAddr).filter((addr) => addr !== undefined);
+  /** Every address that is reserved, by whomever. */
+  *reserved(): Generator<Addr, undefined> {
+    for (const name of this.#owners.keys()) {
+      const addr = tryParseAddr(name);
+      if (addr !== undefined) yield addr;
+    }
+  }
+
+  isReserved(addr: Addr): boolean {
+    return this.#owners.has(`${addr}`);
   }
 
   /** The addresses an attachment holds. */

@@ -129,14 +129,18 @@ describe('the command line', () => {
   it.each([
     [[], 2, 'expected a command'],
     [['nothing'], 2, 'Unknown argument: nothing'],
-    [['ip', 'classify'], 2, 'Not enough non-option arguments'],
-    [['ip', 'classify', '10.0.0.256'], 1, '10.0.0.256'],
+    [['ip', 'classify'], 2, 'expected addresses, as arguments or on stdin'],
     [
       ['agent', '--manifests', 'x', '--dns-port', '70000'],
       2,
       '--dns-port: expected a whole number from 0 to 65535',
     ],
-    [['agent', '--manifests', '/nonexistent'], 1, 'ENOENT'],
+    [
+      ['agent', '--manifests', '/nonexistent'],
+      1,
+      'manifests: expected a readable directory, got "/nonexistent" (ENOENT)',
+    ],
+    [['agent', '--manifests', ''], 2, '--manifests: expected a directory, got ""'],
     [['cni', 'add', 'none', '/run/netns/none'], 1, 'no net configuration with name "none"'],
     [
       ['cni', 'add', 'none', '/run/netns/none', '--capabilities', '[1]'],
