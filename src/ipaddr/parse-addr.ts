@@ -4,6 +4,11 @@ import { fault, scanAddr } from './scan.ts';
 /** What a text was meant to be. */
 export type Syntax = 'IP address' | 'IP prefix' | 'IP range' | 'MAC address';
 
+/** How much of a text the message of an error shows. */
+const INPUT_LENGTH_MAX = 128;
+/** And from where it stops being what it should be. */
+const GOT_LENGTH_MAX = 16;
+
 /** A text that is not an address, prefix or range, and where it stops being one. */
 export class AddrSyntaxError extends Error {
   readonly code = 'ERR_ADDR_SYNTAX';
@@ -13,13 +18,23 @@ export class AddrSyntaxError extends Error {
   readonly expected: string;
 
   constructor(input: string, position: number, expected: string, syntax: Syntax = 'IP address') {
-    const got = position < input.length ? `"${input.slice(position, position + 16)}"` : 'the end';
-    super(`invalid ${syntax} "${input}": at ${position}: expected ${expected}, got ${got}`);
+    const got = position < input.length ? quote(input.slice(position), GOT_LENGTH_MAX) : 'the end';
+    const shown = quote(input, INPUT_LENGTH_MAX);
+    super(`invalid ${syntax} ${shown}: at ${position}: expected ${expected}, got ${got}`);
     this.name = 'AddrSyntaxError';
     this.input = input;
     this.position = position;
     this.expected = expected;
   }
+}
+
+/** The text between quotes, cut short, and safe to print wherever it comes from. */
+function quote(text: string, lengthMax: number): string {
+  const cut = text.length > lengthMax ? `${text.slice(0, lengthMax)}...` : text;
+  // JSON leaves DEL and the second set of control characters as they are.
+  return JSON.stringify(cut).replace(/[\x7f-\x9f]/g, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 const LENIENT = { zeros: true } as const;

@@ -31,13 +31,12 @@ export class Prefix {
   contains(addr: Addr): boolean {
     const own = this.addr;
     if (own.family !== addr.family) return false;
-    if (own.family === 4) return ((own.w3 ^ addr.w3) & mask(this.bits)) === 0;
-    return (
-      ((own.w0 ^ addr.w0) & mask(this.bits)) === 0 &&
-      ((own.w1 ^ addr.w1) & mask(this.bits - 32)) === 0 &&
-      ((own.w2 ^ addr.w2) & mask(this.bits - 64)) === 0 &&
-      ((own.w3 ^ addr.w3) & mask(this.bits - 96)) === 0
-    );
+    if (own.family === 4) return startsAlike(own.w3, addr.w3, this.bits);
+    // Word by word, as long as they are alike.
+    if (this.bits <= 32 || own.w0 !== addr.w0) return startsAlike(own.w0, addr.w0, this.bits);
+    if (this.bits <= 64 || own.w1 !== addr.w1) return startsAlike(own.w1, addr.w1, this.bits - 32);
+    if (this.bits <= 96 || own.w2 !== addr.w2) return startsAlike(own.w2, addr.w2, this.bits - 64);
+    return startsAlike(own.w3, addr.w3, this.bits - 96);
   }
 
   /** Whether the two have an address in common. */
@@ -103,6 +102,11 @@ export class Prefix {
 
 /** More than IPv4 has lengths. */
 const KEY_STEP = 64;
+
+/** Whether two words have the same first `bits` bits; from 32 on, whether they are the same. */
+function startsAlike(a: number, b: number, bits: number): boolean {
+  return a === b || bits === 0 || (bits < 32 && (a ^ b) >>> (32 - bits) === 0);
+}
 
 /** The 32-bit mask with `bits` leading ones; below 0 it has none, above 32 all. */
 function mask(bits: number): number {

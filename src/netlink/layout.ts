@@ -3,6 +3,7 @@ import { Mac } from '../ipaddr/mac.ts';
 import { Prefix } from '../ipaddr/prefix.ts';
 import { DecodeError, type Layout } from './attribute.ts';
 import { EncodeError } from './codec-error.ts';
+import { namesOf } from './flags.ts';
 
 /* Payloads that several families have: attributes that are more than a number, as values. */
 
@@ -75,10 +76,7 @@ export function flagSet<const N extends Readonly<Record<string, number>>>(
         value.reduce((bits, name) => bits | numberOf(names, name), 0),
       ),
     decode(bytes) {
-      const bits = readUint(bytes, width);
-      return Object.entries(names)
-        .filter(([, bit]) => (bits & bit) !== 0)
-        .map(([name]) => name);
+      return namesOf(names, readUint(bytes, width));
     },
   };
 }

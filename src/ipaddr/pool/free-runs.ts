@@ -14,6 +14,8 @@ export class FreeRuns {
   /** The way from the root to the leaf that was looked for last, and the entry taken in each node. */
   readonly #path: Node[] = [];
   readonly #slots: number[] = [];
+  /** Where in both the leaf is; what lies behind is of no meaning. */
+  #level = 0;
 
   constructor(family: 4 | 6) {
     this.#family = family;
@@ -26,14 +28,15 @@ export class FreeRuns {
   }
 
   has(addr: Addr): boolean {
-    const [leaf, index] = [this.#descend(addr), this.#slots.at(-1) ?? -1];
+    const leaf = this.#descend(addr);
+    const index = this.#slots[this.#level] ?? -1;
     return index >= 0 && leaf.compareLast(index, addr) >= 0;
   }
 
   /** The first free address from `addr` on. */
   firstFrom(addr: Addr): Addr | undefined {
     const leaf = this.#descend(addr);
-    const index = this.#slots.at(-1) ?? -1;
+    const index = this.#slots[this.#level] ?? -1;
     if (index >= 0 && leaf.compareLast(index, addr) >= 0) return addr.withZone('');
     if (index + 1 < leaf.count) return leaf.first(index + 1);
     return leaf.next?.first(0);
@@ -50,7 +53,7 @@ export class FreeRuns {
    */
   take(first: Addr, last: Addr): boolean {
     const leaf = this.#descend(first);
-    const index = this.#slots.at(-1) ?? -1;
+    const index = this.#slots[this.#level] ?? -1;
     if (index < 0 || leaf.compareLast(index, last) < 0) return false;
     const isStart = leaf.compareFirst(index, first) === 0;
     const isEnd = leaf.compareLast(index, last) === 0;
@@ -85,12 +88,12 @@ export class FreeRuns {
     if (free !== undefined && free.compareValue(last) <= 0) return false;
     if (after !== undefined && free?.compareValue(after) === 0) {
       const right = this.#descend(after);
-      end = right.last(this.#slots.at(-1) ?? 0);
+      end = right.last(this.#slots[this.#level] ?? 0);
       this.#remove();
     }
     const before = first.prev();
     const leaf = this.#descend(first);
-    const index = this.#slots.at(-1) ?? -1;
+    const index = this.#slots[this.#level] ?? -1;
     if (before !== undefined && index >= 0 && leaf.compareLast(index, before) === 0) {
       leaf.setLast(index, end);
     } else {
@@ -113,18 +116,17 @@ export class FreeRuns {
   /** Finds the leaf, and in it the last run that does not begin after `addr`, which may be -1. */
   #descend(addr: Addr): Node {
     let node = this.#root;
-    this.#path.length = 0;
-    this.#slots.length = 0;
-    for (;;) {
+    for (let level = 0; ; level += 1) {
       const index = node.indexOf(addr);
-      this.#path.push(node);
+      this.#path[level] = node;
       if (node.children === undefined) {
-        this.#slots.push(index);
+        this.#slots[level] = index;
+        this.#level = level;
         return node;
       }
       // What comes before all children belongs to the first.
       const slot = Math.max(index, 0);
-      this.#slots.push(slot);
+      this.#slots[level] = slot;
       node = node.children[slot] as Node;
     }
   }
@@ -132,7 +134,7 @@ export class FreeRuns {
   #insert(first: Addr, last: Addr): void {
     this.#descend(first);
     this.#count += 1;
-    let level = this.#path.length - 1;
+    let level = this.#level;
     // A leaf may now begin before what is said of it above.
     for (let above = 0; above < level; above += 1) {
       const node = this.#path[above] as Node;
@@ -154,7 +156,7 @@ export class FreeRuns {
    * its first run would be looked for in it, when the run before has grown that far meanwhile.
    */
   #tellAbove(): void {
-    for (let level = this.#path.length - 1; level > 0; level -= 1) {
+    for (let level = this.#level; level > 0; level -= 1) {
       const [node, parent] = [this.#path[level] as Node, this.#path[level - 1] as Node];
       const slot = this.#slots[level - 1] ?? 0;
       if (node.count > 0) parent.setFirst(slot, node.first(0));
@@ -184,7 +186,7 @@ export class FreeRuns {
   /** Removes the run that was descended to. */
   #remove(): void {
     this.#count -= 1;
-    let level = this.#path.length - 1;
+    let level = this.#level;
     const slot = this.#slots[level] ?? 0;
     this.#path[level]?.remove(slot);
     if (slot === 0) this.#tellAbove();

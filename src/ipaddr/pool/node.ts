@@ -7,7 +7,8 @@ export const ENTRIES_MIN = ENTRIES_MAX / 4;
 
 /**
  * A node of the tree of runs. A leaf's entries are runs, each as its first and its last address. An
- * inner node's are children, each with the first address of its first run. Entries are packed: one word for an address of IPv4, four of IPv6.
+ * inner node's are children, each with the first address of its first run. Entries are packed: one
+ * word for an address of IPv4, four of IPv6.
  */
 export class Node {
   readonly family: 4 | 6;
@@ -26,11 +27,17 @@ export class Node {
 
   /** The entry with the greatest first address that is not after `addr`; -1 for none. O(log n). */
   indexOf(addr: Addr): number {
+    const { words } = this;
+    const isV4 = this.family === 4;
+    const value = addr.w3 >>> 0;
     let low = 0;
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#compare(middle * entryWords(this.family), addr) <= 0) low = middle + 1;
+      const isUpTo = isV4
+        ? (words[middle * 2] ?? 0) <= value
+        : this.compareFirst(middle, addr) <= 0;
+      if (isUpTo) low = middle + 1;
       else high = middle;
     }
     return low - 1;

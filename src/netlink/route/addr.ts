@@ -2,6 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import type { Prefix } from '../../ipaddr/prefix.ts';
 import { EADDRNOTAVAIL, EEXIST, ENODEV } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { bitsWhereTrue, flagsOf } from '../flags.ts';
 import { prefixOf } from '../layout.ts';
 import {
   decodePayload,
@@ -99,7 +100,7 @@ function send(
 ): void {
   const { broadcast, validSeconds, preferredSeconds, scope = defaultScope(prefix) } = options;
   const isV4 = prefix.addr.family === 4;
-  const ifaFlags = flagBits(isV4 ? { ...options, noDad: false } : options);
+  const ifaFlags = bitsWhereTrue(ADDR_FLAGS, isV4 ? { ...options, noDad: false } : options);
   const hasLifetime = validSeconds !== undefined || preferredSeconds !== undefined;
   const valid = validSeconds ?? INFINITY_LIFE_TIME;
   const attributes = {
@@ -131,12 +132,6 @@ function defaultBroadcast(prefix: Prefix, { peer }: AddrOptions): Addr | undefin
   const hasOne = prefix.addr.family === 4 && prefix.bits < 31 && peer === undefined;
   return hasOne ? prefix.last() : undefined;
 }
-
-function flagBits(flags: { readonly [K in keyof AddrFlags]?: boolean | undefined }): number {
-  return FLAGS.reduce((sum, [name, bit]) => (flags[name] === true ? sum | bit : sum), 0);
-}
-
-const FLAGS = Object.entries(ADDR_FLAGS) as [keyof AddrFlags, number][];
 
 /** Takes the address from the link. Gives false when it is not there. */
 export function addrDel(
@@ -205,7 +200,6 @@ export function decodeAddr(message: Message): LinkAddr {
   // On a point-to-point link `address` is the peer's, and `local` is absent for IPv6 without one.
   const { address, local = address, cacheInfo } = attributes;
   if (local === undefined) throw new DecodeError('address', 'missing');
-  const bits = attributes.flags ?? header.flags;
   return {
     linkIndex: header.index,
     prefix: prefixOf(local, header.prefixLength),
@@ -217,7 +211,7 @@ export function decodeAddr(message: Message): LinkAddr {
     preferredSeconds: lifetime(cacheInfo?.preferred),
     priority: attributes.priority,
     protocol: attributes.protocol,
-    ...(Object.fromEntries(FLAGS.map(([name, bit]) => [name, (bits & bit) !== 0])) as AddrFlags),
+    ...flagsOf(ADDR_FLAGS, attributes.flags ?? header.flags),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import { Mac } from '../../ipaddr/mac.ts';
 import { EEXIST, ENODEV, ENOENT } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { bitsWhereTrue, flagsOf } from '../flags.ts';
 import {
   decodePayload,
   encodePayload,
@@ -15,8 +16,6 @@ import { happens } from '../outcome.ts';
 import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import {
-  flagBits,
-  flagNames,
   NEIGH_EXT_FLAGS,
   NEIGH_FLAGS,
   NEIGH_STATES,
@@ -97,7 +96,11 @@ export function fdbAdd(connection: RouteConnection, entry: FdbEntry): boolean {
   );
 }
 
-/** Adds one more far end to the address, of a VXLAN; gives false when it is there. */
+/**
+ * Adds one more far end to a group's address, or to the zero address, which stands for all that no
+ * entry knows, of a VXLAN. Gives false when it is there. Any other address has one far end, and the
+ * kernel says yes and does nothing.
+ */
 export function fdbAppend(connection: RouteConnection, entry: FdbEntry): boolean {
   return happens(EEXIST, () =>
     send(connection, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, 'append', entry),
@@ -126,7 +129,7 @@ function send(
     family: AF_BRIDGE,
     ifindex: linkIndex,
     state: STATE_BITS[state],
-    flags: flagBits(NEIGH_FLAGS, { ...entry, self: entry.self ?? master !== true }),
+    flags: bitsWhereTrue(NEIGH_FLAGS, { ...entry, self: entry.self ?? master !== true }),
   };
   const attributes = {
     lladdr: mac.toBytes(),
@@ -180,17 +183,18 @@ export function decodeFdbEntry(message: Message): KernelFdbEntry {
   const { header, attributes } = decodePayload(neighPayload, message.payload);
   const { lladdr } = attributes;
   if (lladdr?.length !== 6) throw new DecodeError('lladdr', 'no MAC of 6 bytes');
-  const { self, master, externLearn, sticky, router, offloaded } = flagNames(
+  const { self, master, externLearn, sticky, router, offloaded } = flagsOf(
     NEIGH_FLAGS,
     header.flags,
   );
-  const { locked } = flagNames(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
+  const { locked } = flagsOf(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
   return {
     linkIndex: header.ifindex,
     mac: Mac.fromBytes(lladdr),
     state: stateOf(header.state),
     self,
-    master,
+    // The bridge leaves the flag out and names itself.
+    master: master || (!self && attributes.master !== undefined),
     masterIndex: attributes.master,
     vlan: attributes.vlan,
     dst: attributes.dst,

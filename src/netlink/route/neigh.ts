@@ -2,6 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import { Mac } from '../../ipaddr/mac.ts';
 import { EEXIST, ENODEV, ENOENT } from '../../sys/errno.ts';
 import { DecodeError } from '../attribute.ts';
+import { bitsWhereTrue, flagsOf } from '../flags.ts';
 import {
   decodePayload,
   encodePayload,
@@ -15,8 +16,6 @@ import type { Writer } from '../writer.ts';
 import type { RouteConnection } from './connection.ts';
 import { addressFamily } from './family.ts';
 import {
-  flagBits,
-  flagNames,
   NEIGH_EXT_FLAGS,
   NEIGH_FLAGS,
   NEIGH_STATES,
@@ -82,9 +81,9 @@ function send(
     family: addressFamily(dst.family),
     ifindex: linkIndex,
     state: NEIGH_STATES[state],
-    flags: flagBits(NEIGH_FLAGS, neigh),
+    flags: bitsWhereTrue(NEIGH_FLAGS, neigh),
   };
-  const extFlags = flagBits(NEIGH_EXT_FLAGS, neigh);
+  const extFlags = bitsWhereTrue(NEIGH_EXT_FLAGS, neigh);
   const attributes = {
     dst,
     lladdr: lladdr?.toBytes(),
@@ -114,7 +113,7 @@ export function neighList(connection: RouteConnection, filter: NeighFilter = {})
   const { family, linkIndex, master, proxy } = filter;
   const header = {
     family: family === undefined ? 0 : addressFamily(family),
-    flags: flagBits(NEIGH_FLAGS, { proxy }),
+    flags: bitsWhereTrue(NEIGH_FLAGS, { proxy }),
   };
   const request = {
     operation: 'list neighbours',
@@ -140,8 +139,8 @@ export function decodeNeigh(message: Message): KernelNeigh {
   const { header, attributes } = decodePayload(neighPayload, message.payload);
   const { dst, lladdr } = attributes;
   if (dst === undefined) throw new DecodeError('dst', 'missing');
-  const { proxy, router, externLearn } = flagNames(NEIGH_FLAGS, header.flags);
-  const { managed } = flagNames(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
+  const { proxy, router, externLearn } = flagsOf(NEIGH_FLAGS, header.flags);
+  const { managed } = flagsOf(NEIGH_EXT_FLAGS, attributes.extFlags ?? 0);
   return {
     linkIndex: header.ifindex,
     dst,

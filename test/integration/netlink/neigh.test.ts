@@ -134,6 +134,19 @@ describe('neighbours', () => {
     }
   });
 
+  it('are gone when they are deleted as they were listed', () => {
+    using connection = RouteConnection.open(fixture.netns);
+    for (const line of GIVEN) run(fixture, line);
+    run(fixture, `ip neigh add 10.9.0.2 dev v0 lladdr ${MAC} extern_learn protocol 199`);
+    run(fixture, `ip neigh add fd00::2 dev v0 lladdr ${MAC} router`);
+    const left = (): boolean[] =>
+      neighList(connection, { linkIndex: V0 })
+        .filter(({ lladdr: has, state }) => has?.equals(lladdr) === true && state === 'permanent')
+        .map((neigh) => neighDel(connection, neigh));
+    expect(left()).toEqual([true, true]);
+    expect(left()).toEqual([]);
+  });
+
   it('are looked for and kept when they are managed', () => {
     using connection = RouteConnection.open(fixture.netns);
     for (const line of GIVEN) run(fixture, line);

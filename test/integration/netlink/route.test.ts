@@ -377,6 +377,25 @@ describe('routes', () => {
     }
   });
 
+  it('are gone when they are deleted as they were listed', () => {
+    using connection = RouteConnection.open(fixture.netns);
+    for (const line of GIVEN) run(fixture, line);
+    for (const line of [
+      'ip route add default via 10.9.0.254 dev v0 proto 199 metric 5 mtu 1400 src 10.9.0.1',
+      'ip route add 192.0.2.0/24 proto 199 nexthop via 10.9.0.254 dev v0 weight 3 nexthop via inet6 fd00:9::fe dev v0',
+      'ip route add unreachable 198.51.100.0/24 proto 199 table 9',
+      'ip -6 route add fd00:2::/64 proto 199 nexthop via fd00:9::fe dev v0 nexthop via fd00:8::fe dev v1',
+      'ip -6 route add blackhole fd00:3::/64 proto 199',
+    ]) {
+      run(fixture, line);
+    }
+    const del = (family: 4 | 6): boolean[] =>
+      routeList(connection, family, { protocol: 199 }).map((route) => routeDel(connection, route));
+    expect(del(4)).toEqual([true, true, true]);
+    expect(del(6)).toEqual([true, true]);
+    expect([...del(4), ...del(6)]).toEqual([]);
+  });
+
   it('are listed by what the filter says', () => {
     using connection = RouteConnection.open(fixture.netns);
     for (const line of GIVEN) run(fixture, line);

@@ -10,7 +10,7 @@ import {
   ruleList,
 } from '../../../src/netlink/route/rule.ts';
 import { useNetns } from '../netns-fixture.ts';
-import { type Printed, present, type WitnessCase, witness } from './witness.ts';
+import { type Printed, present, run, type WitnessCase, witness } from './witness.ts';
 
 const TABLES: Readonly<Record<number, string>> = { 253: 'default', 254: 'main', 255: 'local' };
 const PROTOCOLS: Readonly<Record<number, string>> = { 0: 'unspec', 2: 'kernel' };
@@ -154,6 +154,16 @@ describe('rules', () => {
       expect(ruleDel(connection, { family, protocol: 199 })).toBe(true);
       expect(ruleDel(connection, rule)).toBe(false);
     }
+  });
+
+  it('are gone when they are deleted as they were listed', () => {
+    using connection = RouteConnection.open(fixture.netns);
+    run(fixture, 'ip rule add not from 10.0.0.0/8 fwmark 1/3 iif lo ipproto tcp dport 80 lookup 7');
+    run(fixture, 'ip rule add lookup main suppress_prefixlength 0');
+    run(fixture, 'ip rule add blackhole from 192.0.2.0/24');
+    run(fixture, 'ip rule add goto 32766 priority 4');
+    for (const rule of ruleList(connection, 4)) expect(ruleDel(connection, rule)).toBe(true);
+    expect(ruleList(connection, 4)).toEqual([]);
   });
 
   it('are refused with the field that is wrong', () => {

@@ -10,7 +10,7 @@ import { moduleFiles } from './modules.ts';
 const MODULES = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay'];
 
 const guest = join(import.meta.dirname, 'guest');
-const DIRECTORIES = 'bin dev lower modules proc root sys upper'.split(' ');
+const DIRECTORIES = 'bin dev lower modules proc project root sys upper'.split(' ');
 
 /** The guest's first root: busybox, the modules, and what is in guest/. */
 export async function initramfs(kernel: Kernel): Promise<Uint8Array> {

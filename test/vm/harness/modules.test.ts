@@ -18,6 +18,12 @@ describe('loadOrder', () => {
     ]);
   });
 
+  it('knows a file with a blank in its path, and one that is packed', () => {
+    expect(loadOrder(['insmod /my files/a.ko.xz \ninsmod /my files/b.ko debug=1 x=.ko\n'])).toEqual(
+      ['/my files/a.ko.xz', '/my files/b.ko'],
+    );
+  });
+
   it('is empty when all is built in', () => {
     expect(loadOrder(['builtin overlay\n'])).toEqual([]);
   });

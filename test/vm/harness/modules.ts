@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 export function loadOrder(outputs: readonly string[]): string[] {
   const files = outputs
     .flatMap((output) => output.split('\n'))
-    .flatMap((line) => /^insmod (\S+)/.exec(line)?.[1] ?? []);
+    .flatMap((line) => /^insmod (.+?\.ko(?:\.\w+)?)(?: |$)/.exec(line)?.[1] ?? []);
   return [...new Set(files)];
 }
 

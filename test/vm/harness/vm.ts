@@ -11,8 +11,10 @@ import { cachedKernel, KERNEL_PACKAGE, type Kernel } from './kernel.ts';
 import { type Command, type FromGuest, PORT_NAME, type ToGuest } from './protocol.ts';
 import { qemuArguments } from './qemu.ts';
 
+const root = join(import.meta.dirname, '../../..');
+
 /** What the console of the last guest printed, for when something goes wrong. */
-const CONSOLE_LOG = join(import.meta.dirname, '../../../build/vm/console.log');
+const CONSOLE_LOG = join(root, 'build/vm/console.log');
 const CONSOLE_LINES_SHOWN = 30;
 
 /** From the start of QEMU to the agent's first word: 5 s on an idle machine. */
@@ -166,6 +168,7 @@ function spawnQemu(kernel: Kernel, directory: string, terminal: boolean): ChildP
     portName: PORT_NAME,
     consoleLog: terminal ? undefined : CONSOLE_LOG,
     variables: {
+      vm_project: root,
       vm_modules: join(kernel.directory, 'lib/modules', kernel.release),
       vm_node: process.execPath,
     },

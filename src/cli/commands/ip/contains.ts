@@ -24,14 +24,14 @@ export const containsCommand: CommandModule<object, Args> = {
       })
       .option('output', outputOption)
       .example('podwire ip contains 10.0.0.0/8 10.1.2.3', ''),
-  handler({ in: text, item, output }) {
+  async handler({ in: text, item, output }) {
     const [whole] = parseAll([text], parseItem);
     if (whole === undefined) return;
     const set = AddrSet.of([whole]);
-    const items = parseAll(readInputs(item, 'addresses, prefixes or ranges'), parseItem);
+    const items = parseAll(await readInputs(item, 'addresses, prefixes or ranges'), parseItem);
     const all = items.map((each) => ({ item: `${each}`, isContained: set.covers(rangeOf(each)) }));
     const rows = all.map((each) => [each.item, each.isContained ? 'yes' : 'no']);
-    printRows(output, ['ITEM', `IN ${text}`], rows, all);
+    printRows(output, ['ITEM', `IN ${text}`], rows, () => all);
     if (all.some(({ isContained }) => !isContained)) process.exitCode = 1;
   },
 };

@@ -26,9 +26,9 @@ export const diffCommand: CommandModule<object, Args> = {
       .option('max', maxOption)
       .option('output', outputOption)
       .example('podwire ip diff 10.0.0.0/8 10.96.0.0/12', ''),
-  handler({ from, minus, max, output }) {
+  async handler({ from, minus, max, output }) {
     const whole = AddrSet.of(parseAll([from], parseItem));
-    const inputs = readInputs(minus, 'addresses, prefixes or ranges to take away');
+    const inputs = await readInputs(minus, 'addresses, prefixes or ranges to take away');
     printPrefixes(
       output,
       whole.difference(AddrSet.of(parseAll(inputs, parseItem))).prefixes(),

@@ -1,43 +1,61 @@
-import { readFileSync } from 'node:fs';
-import { PodwireError } from '../../../errors.ts';
 import type { Addr } from '../../../ipaddr/addr.ts';
 import { AddrSyntaxError, parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { Prefix, parsePrefix } from '../../../ipaddr/prefix.ts';
 import { parseRange, Range } from '../../../ipaddr/range.ts';
-import { UsageError } from '../../usage-error.ts';
+import { InputError, UsageError } from '../../usage-error.ts';
 
 /** More inputs than this are refused. */
 const INPUTS_MAX = 1_000_000;
+/** And this is all that is read of stdin. */
+const STDIN_BYTES_MAX = 64 * 1024 * 1024;
 /** How many bad inputs are shown. */
 const ERRORS_SHOWN_MAX = 20;
+/** How much of a bad input stands on either side of its mark. */
+const SHOWN_LENGTH_MAX = 60;
 
-/** Inputs that are not what they should be, each with a mark under where it goes wrong. */
-class InputError extends PodwireError {
-  constructor(errors: readonly AddrSyntaxError[]) {
-    const shown = errors.slice(0, ERRORS_SHOWN_MAX).map(withCaret);
-    const rest = errors.length - shown.length;
-    super('ERR_INPUT', [...shown, ...(rest === 0 ? [] : [`and ${rest} more`])].join('\n'));
-  }
+/** Tells what is wrong with each input, with a mark under where it goes wrong. */
+function inputError(errors: readonly AddrSyntaxError[]): InputError {
+  const shown = errors.slice(0, ERRORS_SHOWN_MAX).map(withCaret);
+  const rest = errors.length - shown.length;
+  return new InputError([...shown, ...(rest === 0 ? [] : [`and ${rest} more`])].join('\n'));
 }
 
 function withCaret({ message, input, position }: AddrSyntaxError): string {
-  // A tab is as wide as in the line above, and other control characters would not stay in place.
-  const line = input.replace(/[^\t\P{Cc}]/gu, '?');
-  return `${message}\n  ${line}\n  ${line.slice(0, position).replace(/[^\t]/g, ' ')}^`;
+  const start = Math.max(position - SHOWN_LENGTH_MAX, 0);
+  // What has no width of its own, or is none to print, would move the mark.
+  const line = input.slice(start, position + SHOWN_LENGTH_MAX).replace(/[^\x20-\x7e]/g, '?');
+  return `${message}\n  ${line}\n  ${' '.repeat(position - start)}^`;
 }
 
 /** The arguments, or without any what stands on stdin, separated by white space. Throws UsageError. */
-export function readInputs(args: readonly string[] | undefined, what: string): string[] {
+export async function readInputs(
+  args: readonly string[] | undefined,
+  what: string,
+): Promise<string[]> {
   const fromArgs = args ?? [];
   const inputs =
     fromArgs.length > 0 || process.stdin.isTTY
       ? [...fromArgs]
-      : readFileSync(0, 'utf8').split(/\s+/).filter(Boolean);
+      : (await readStdin()).split(/\s+/).filter(Boolean);
   if (inputs.length === 0) throw new UsageError(`expected ${what}, as arguments or on stdin`);
   if (inputs.length > INPUTS_MAX) {
     throw new UsageError(`${inputs.length} inputs, expected at most ${INPUTS_MAX}`);
   }
   return inputs;
+}
+
+/** All of stdin. Not read at once by its descriptor, which may have nothing yet: a socket, say. */
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > STDIN_BYTES_MAX) {
+      throw new UsageError(`stdin: expected at most ${STDIN_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Reads every input, or throws InputError that shows all that are wrong. */
@@ -52,7 +70,7 @@ export function parseAll<T>(inputs: readonly string[], parse: (text: string) => 
       errors.push(error);
     }
   }
-  if (errors.length > 0) throw new InputError(errors);
+  if (errors.length > 0) throw inputError(errors);
   return values;
 }
 

@@ -23,13 +23,13 @@ export const reverseCommand: CommandModule<object, Args> = {
       })
       .option('output', outputOption)
       .example('podwire ip reverse 10.1.2.3 1.0.0.10.in-addr.arpa', ''),
-  handler({ item, output }) {
-    const all = parseAll(readInputs(item, 'addresses or reverse names'), (input) => ({
+  async handler({ item, output }) {
+    const all = parseAll(await readInputs(item, 'addresses or reverse names'), (input) => ({
       input,
       answer: answerOf(input),
     }));
     const rows = all.map(({ input, answer }) => [input, answer]);
-    printRows(output, ['INPUT', 'REVERSE'], rows, all);
+    printRows(output, ['INPUT', 'REVERSE'], rows, () => all);
   },
 };
 

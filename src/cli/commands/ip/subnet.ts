@@ -19,8 +19,8 @@ export const subnetCommand: CommandModule<object, Args> = {
       .positional('prefix', { type: 'string', array: true, describe: 'such as 10.1.2.3/24' })
       .option('output', outputOption)
       .example('podwire ip subnet 10.1.2.3/24', ''),
-  handler({ prefix, output }) {
-    const all = parseAll(readInputs(prefix, 'prefixes'), parsePrefix).map(describe);
+  async handler({ prefix, output }) {
+    const all = parseAll(await readInputs(prefix, 'prefixes'), parsePrefix).map(describe);
     const head = ['PREFIX', 'NETWORK', 'BROADCAST', 'FIRST', 'LAST', 'USABLE', 'MASK', 'WILDCARD'];
     const rows = all.map((each) => [
       each.prefix,
@@ -32,7 +32,7 @@ export const subnetCommand: CommandModule<object, Args> = {
       each.netmask,
       each.wildcard,
     ]);
-    printRows(output, head, rows, all);
+    printRows(output, head, rows, () => all);
   },
 };
 

@@ -24,8 +24,8 @@ export const summarizeCommand: CommandModule<object, Args> = {
       .option('max', maxOption)
       .option('output', outputOption)
       .example('podwire ip summarize 10.0.0.0/24 10.0.1.0-10.0.1.255', ''),
-  handler({ item, max, output }) {
-    const inputs = readInputs(item, 'addresses, prefixes or ranges');
+  async handler({ item, max, output }) {
+    const inputs = await readInputs(item, 'addresses, prefixes or ranges');
     printPrefixes(output, AddrSet.of(parseAll(inputs, parseItem)).prefixes(), max);
   },
 };
