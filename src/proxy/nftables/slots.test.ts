@@ -9,7 +9,7 @@ const target = (letter: string) => ({
   isLocal: false,
   mayMeetItself: false,
 });
-const targets = (letters: string) => [...letters].map(target);
+const targets = (letters: string) => Array.from(letters, target);
 
 describe('assignSlots', () => {
   it.each([
