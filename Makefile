@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modu
 NODE := node --no-warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test peers test-peers bench-start lab lab-down format clean
+.PHONY: help setup build test peers test-peers bench-start bench-dns fuzz-dns lab lab-down format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,13 @@ test-peers: build ## compare with the reference plugins and cnitool
 bench-start: build ## how long a plugin takes to start, beside the reference plugin
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/start.ts
+
+bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's own sockets
+	@$(NODE) test/peers/build.ts coredns
+	@$(NODE) test/bench/dns.ts
+
+fuzz-dns: setup ## a million broken DNS messages, and the CPU each takes
+	@$(NODE) test/fuzz/dns.ts
 
 lab: build ## build a node and two pods out of namespaces, and check them (needs root)
 	@dist/podwire lab up

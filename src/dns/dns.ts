@@ -32,6 +32,9 @@ export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'table'> {
   readonly onPublish?: (publication: Publication) => void;
 }
 
+/** What a store is to the DNS server. */
+type Source = ClusterState & Pick<Store, 'subscribe'>;
+
 /** Keeps a DNS server's answers equal to the Services of a store, at once. */
 export class ClusterDns {
   readonly server: DnsServer;
@@ -44,7 +47,7 @@ export class ClusterDns {
   private constructor(
     server: DnsServer,
     zone: ClusterZone,
-    store: Store,
+    store: Source,
     options: ClusterDnsOptions,
   ) {
     this.server = server;
@@ -63,7 +66,7 @@ export class ClusterDns {
   }
 
   /** Takes over what the store has and starts to listen. Rejects when it can't listen. */
-  static async start(store: Store, options: ClusterDnsOptions): Promise<ClusterDns> {
+  static async start(store: Source, options: ClusterDnsOptions): Promise<ClusterDns> {
     const start = performance.now();
     const zone = new ClusterZone(options.zone, options.tableBytes);
     zone.load(store);
