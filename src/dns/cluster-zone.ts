@@ -18,6 +18,8 @@ import { matchesSelector } from './zone/selector.ts';
 const REVERSE4 = 'in-addr.arpa';
 const REVERSE6 = 'ip6.arpa';
 const NAME_BYTES_MAX = 255;
+/** A Service with a port and an endpoint has its own, the port's, the protocol's and the endpoint's. */
+const NAMES_PER_SERVICE = 4;
 
 /** Keeps a table equal to a cluster's objects, at the cost of what changed. */
 export class ClusterZone {
@@ -64,6 +66,7 @@ export class ClusterZone {
 
   /** Takes over all of a state, into a table that has nothing of another. */
   load(state: ClusterState): void {
+    this.#writer.reserve(state.services.size * NAMES_PER_SERVICE);
     for (const namespace of state.namespaces.keys()) this.#settleNamespace(state, namespace);
     for (const key of state.services.keys()) this.#setService(state, key);
     for (const key of state.imports.keys()) this.#setImport(state, key);

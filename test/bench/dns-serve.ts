@@ -32,7 +32,7 @@ function generated(count: number): ClusterState & Pick<Store, 'subscribe'> {
       yield `${namespace}/${name}`;
     }
   }
-  const services = { keys, get: (key: string) => serviceAt(indexOf(key)) };
+  const services = { size: count, keys, get: (key: string) => serviceAt(indexOf(key)) };
   return {
     generation: 1,
     // What is asked of it is there.

@@ -393,18 +393,22 @@ export class Answerer {
    * exists without records, 0 when it doesn't.
    */
   #below(table: Table, view: number, name: WireName, relative: number): number {
-    for (let index = 1; index < name.labelCount; index += 1) {
+    // From the zone down, for above a name that exists all do: a long name costs no more than a short.
+    let nearest = 0;
+    let nearestIndex = 0;
+    for (let index = name.labelCount - 1; index > 0; index -= 1) {
       const start = name.labels[index] ?? 0;
-      if (start >= relative) return 0;
-      const parent = table.find(view, name.bytes, start, relative);
-      if (parent === 0) continue;
-      const flags = table.flagsOf(parent);
-      if ((flags & BELOW_EMPTY) !== 0) return -1;
-      if ((flags & BELOW_SERVICE) === 0) return 0;
-      const service = this.#afterZoneLabel(name, index);
-      return service < 0 ? 0 : table.find(view, name.bytes, service, relative);
+      if (start >= relative) continue;
+      const entry = table.find(view, name.bytes, start, relative);
+      if (entry === 0) break;
+      nearest = entry;
+      nearestIndex = index;
     }
-    return 0;
+    const flags = nearest === 0 ? 0 : table.flagsOf(nearest);
+    if ((flags & BELOW_EMPTY) !== 0) return -1;
+    if ((flags & BELOW_SERVICE) === 0) return 0;
+    const service = this.#afterZoneLabel(name, nearestIndex);
+    return service < 0 ? 0 : table.find(view, name.bytes, service, relative);
   }
 
   /** Where the label after `_zone` begins, from label `index` on, or -1. */

@@ -128,6 +128,13 @@ export class TableWriter {
     this.#arena.retire(known);
   }
 
+  /** Makes room for so many names at once, where they are known to come. */
+  reserve(names: number): void {
+    let size = BUCKETS_MIN;
+    while (size * LOAD_MAX < names) size *= 2;
+    if (size > this.#buckets().mask + 1) this.#setBuckets(size);
+  }
+
   /** Sets what the NS records name, relative to the zone. */
   setNameServers(names: readonly string[]): void {
     const wires = names.map(relativeName);
