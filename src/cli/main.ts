@@ -3,6 +3,7 @@ import { PodwireError } from '../errors.ts';
 import { agentCommand } from './commands/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
+import { explainCommand } from './commands/explain.ts';
 import { ipCommand } from './commands/ip.ts';
 import { labCommand } from './commands/lab.ts';
 import { versionCommand } from './commands/version.ts';
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
       .command(cleanupCommand)
       .command(labCommand)
       .command(cniCommand)
+      .command(explainCommand)
       .command(ipCommand)
       .command(versionCommand)
       .demandCommand(1, 'expected a command')

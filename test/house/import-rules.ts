@@ -94,6 +94,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'threads answer from a table and know no cluster',
   ),
   rule(
+    'src/dns/explain',
+    ['src/dns', ...state, 'src/ipaddr', errors],
+    'an explanation asks what the server asks',
+  ),
+  rule(
     'src/agent',
     ['src/cluster', 'src/proxy', 'src/dns', 'src/netlink', ...base],
     'the agent composes the parts that follow the cluster; plugins, lab and command line are not among them',
