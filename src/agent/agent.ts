@@ -7,11 +7,13 @@ import { ClusterDns } from '../dns/dns.ts';
 import { localAddresses } from '../dns/local-addresses.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
 import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
+import type { Addr } from '../ipaddr/addr.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { ServiceProxy } from '../proxy/proxy.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
+import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -25,6 +27,8 @@ export interface AgentOptions {
   /** DNS threads. */
   readonly dnsWorkers: number;
   readonly dnsTtlSeconds: number;
+  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
+  readonly dnsNodeLocal: readonly Addr[];
   readonly httpAddress: string;
   readonly httpPort: number;
   readonly log: Logger;
@@ -36,6 +40,7 @@ export class Agent {
   readonly #proxy: ServiceProxy;
   readonly #backend: NftablesBackend;
   readonly #dns: ClusterDns;
+  readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
   readonly #http: Server;
 
@@ -43,12 +48,14 @@ export class Agent {
     proxy: ServiceProxy,
     backend: NftablesBackend,
     dns: ClusterDns,
+    nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
     http: Server,
   ) {
     this.#proxy = proxy;
     this.#backend = backend;
     this.#dns = dns;
+    this.#nodeLocal = nodeLocal;
     this.#source = source;
     this.#http = http;
   }
@@ -78,15 +85,17 @@ export class Agent {
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
     const backend = undo.use(NftablesBackend.open());
     const proxy = undo.use(startProxy(store, backend, metrics, log));
+    const { dnsNodeLocal } = options;
+    const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
-      addresses: [options.dnsAddress],
+      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
       port: options.dnsPort,
       workers: options.dnsWorkers,
       zone: {
         ...KUBERNETES_ZONE_DEFAULTS,
         zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
         ttlSeconds: options.dnsTtlSeconds,
-        localAddresses: localAddresses(options.dnsAddress),
+        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
       },
       answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
       onFailure,
@@ -99,18 +108,23 @@ export class Agent {
     });
     metrics.dns = dns;
     let http: Server;
+    let nodeLocal: NodeLocalKeeper | undefined;
     try {
+      if (isNodeLocal) {
+        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
+        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      }
       const health = {
         notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
       };
       http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
     } catch (error) {
-      await dns.stop();
+      await stopDns(dns, nodeLocal);
       throw error;
     }
     log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, dns, source, http);
+    return new Agent(proxy, backend, dns, nodeLocal, source, http);
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
@@ -120,8 +134,14 @@ export class Agent {
     this.#backend.close();
     this.#http.closeAllConnections();
     this.#http.close();
-    await this.#dns.stop();
+    await stopDns(this.#dns, this.#nodeLocal);
   }
+}
+
+/** A node that took addresses over gives them back while its server still answers. */
+async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+  const stop = () => dns.stop();
+  await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
 function startProxy(

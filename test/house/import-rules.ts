@@ -94,6 +94,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'threads answer from a table and know no cluster',
   ),
   rule(
+    'src/dns/node-local',
+    ['src/netlink', ...base],
+    "taking addresses over is the kernel's business, and no zone's",
+  ),
+  rule(
     'src/dns/explain',
     ['src/dns', ...state, 'src/ipaddr', errors],
     'an explanation asks what the server asks',
