@@ -214,6 +214,7 @@ function addDistributions(registry: Registry, dns: () => ClusterDns | undefined)
 /** A histogram whose counts are kept elsewhere, and read when somebody asks. */
 class SharedHistogram extends Histogram {
   readonly #own: string;
+  readonly #help: string;
   readonly #bounds: readonly number[];
   readonly #read: () => { readonly labels: Labels; readonly value: Distribution }[];
 
@@ -225,12 +226,13 @@ class SharedHistogram extends Histogram {
   ) {
     super({ name, help, registers: [] });
     this.#own = name;
+    this.#help = help;
     this.#bounds = bounds;
     this.#read = read;
   }
 
-  override async get(): ReturnType<Histogram['get']> {
-    const base = await super.get();
+  /** What the registry asks, and `get` too (prom-client 15); its types do not tell. */
+  async getForPromString(): Promise<object> {
     const values = this.#read().flatMap(({ labels, value: { counts, sum } }) => {
       let total = 0;
       const buckets = counts.map((count, index) => {
@@ -242,8 +244,8 @@ class SharedHistogram extends Histogram {
         ...buckets,
         { labels, value: sum, metricName: `${this.#own}_sum` },
         { labels, value: total, metricName: `${this.#own}_count` },
-      ];
+      ].map((value) => ({ ...value, sharedLabels: {} }));
     });
-    return { ...base, values };
+    return { name: this.#own, help: this.#help, type: 'histogram', values, aggregator: 'sum' };
   }
 }

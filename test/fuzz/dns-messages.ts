@@ -66,7 +66,7 @@ export function corpus(): Buffer[] {
     Buffer.concat([header, Buffer.alloc(1200, 1)]),
     Buffer.concat([
       header,
-      ...new Array<Buffer>(5).fill(Buffer.concat([Buffer.of(63), Buffer.alloc(63, 97)])),
+      ...Array.from({ length: 5 }, () => Buffer.concat([Buffer.of(63), Buffer.alloc(63, 97)])),
     ]),
   ];
 }

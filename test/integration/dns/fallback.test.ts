@@ -21,7 +21,7 @@ function replyTo(request: Uint8Array, count: number): Uint8Array {
   head.writeUInt16BE(count, 6);
   head.writeUInt16BE(0, 10);
   const record = Buffer.from('c00c000100010000001e0004c0000201', 'hex');
-  return Buffer.concat([head, ...new Array<Buffer>(count).fill(record)]);
+  return Buffer.concat([head, ...Array.from({ length: count }, () => record)]);
 }
 
 /** A fallback that remembers what it was asked. */

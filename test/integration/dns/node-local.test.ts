@@ -171,11 +171,10 @@ describe('a node that answers DNS itself', () => {
     expect(await ttlOf(SERVICE)).toBe(7);
     expect(tracked().length).toBeGreaterThan(0);
 
-    const asker = spawn('ip', [
-      ...['netns', 'exec', POD, 'dnsperf', '-s', SERVICE, '-d', join(directory, 'queries')],
-      // From many ports, as pods ask.
-      ...['-c', '50', '-Q', `${QUERIES_PER_SECOND}`, '-l', '600', '-t', '2'],
-    ]);
+    const queries = ['-s', SERVICE, '-d', join(directory, 'queries'), '-l', '600', '-t', '2'];
+    // From many ports, as pods ask.
+    const rate = ['-c', '50', '-Q', `${QUERIES_PER_SECOND}`];
+    const asker = spawn('ip', ['netns', 'exec', POD, 'dnsperf', ...queries, ...rate]);
     children.push(asker);
     let report = '';
     asker.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -205,7 +205,7 @@ describe.each(['udp', 'tcp'] as const)('EDNS over %s', (transport) => {
       edns: { options: option(10, ...cookie) },
     });
     expect(optionOf(again.opt?.data, 10)).toEqual(cookie);
-    const forged = [...client, 1, ...new Array<number>(15).fill(9)];
+    const forged = [...client, 1, ...Buffer.alloc(15, 9)];
     const other = await ask(server.port, transport, {
       name: SVC1,
       edns: { options: option(10, ...forged) },
