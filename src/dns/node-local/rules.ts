@@ -96,7 +96,7 @@ function addTable(batch: Batch, family: 4 | 6, addresses: readonly Addr[], port:
   );
   for (const [name, comment] of [
     [ASKED, 'where queries go'],
-    [ANSWERING, 'where answers come from'],
+    [ANSWERING, 'the server itself'],
   ] as const) {
     batch.setAdd(family, TABLE, { name, comment, key, data: undefined });
     batch.elementsAdd(family, TABLE, name, elements);

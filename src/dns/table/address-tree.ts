@@ -168,10 +168,10 @@ export class AddressTreeWriter {
   }
 
   #storeLeaf(address: Uint8Array, names: readonly BackName[]): number {
-    const sorted = [
-      ...names.filter(({ isService }) => isService),
-      ...names.filter(({ isService }) => !isService),
-    ];
+    // In one order whatever came first, so that the answer does not tell the history.
+    const sorted = names.toSorted(
+      (a, b) => Number(b.isService) - Number(a.isService) || Buffer.compare(a.name, b.name),
+    );
     const size = sorted.reduce((sum, { name }) => sum + 2 + name.length, 0);
     const leaf = this.#arena.allocate(LEAF_HEADER_BYTES + address.length + size);
     const { bytes } = this.#arena;
