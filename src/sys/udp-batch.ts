@@ -100,6 +100,8 @@ export class UdpBatchSocket {
   readonly #received: Headers;
   readonly #toSend: Headers;
   #count = 0;
+  /** How many headers the last receive used. */
+  #taken = 0;
   #kernelDrops = 0;
   #sendErrors = 0;
 
@@ -141,17 +143,20 @@ export class UdpBatchSocket {
    */
   receive(wait = true): number {
     const { bytes } = this.#received;
-    this.#received.reset();
+    // Only what the last receive used was overwritten: most batches are small.
+    this.#received.reset(this.#taken);
     const flags = wait ? MSG_WAITFORONE : MSG_DONTWAIT;
     const count = libc.recvmmsg(this.#fd, bytes, this.#batchMax, flags, 0n);
     if (count < 0) {
       const reason = errno();
       if (reason !== EAGAIN && reason !== EINTR) check('recvmmsg', -1, 'UDP socket');
       this.#count = 0;
+      this.#taken = 0;
       return 0;
     }
     this.#replyLengths.fill(0, 0, count);
     this.#count = count;
+    this.#taken = count;
     return count;
   }
 
@@ -217,7 +222,8 @@ export class UdpBatchSocket {
     let next = 0;
     let sent = 0;
     while (next < prepared) {
-      const rest = this.#toSend.bytes.subarray(next * HEADER_BYTES, prepared * HEADER_BYTES);
+      const { bytes } = this.#toSend;
+      const rest = next === 0 ? bytes : bytes.subarray(next * HEADER_BYTES);
       const count = libc.sendmmsg(this.#fd, rest, prepared - next, 0);
       if (count > 0) {
         next += count;
@@ -306,6 +312,8 @@ class Headers {
   readonly #names: { bytes: Uint8Array; address: bigint };
   readonly #slotAddress: bigint;
   readonly #slotBytes: number;
+  /** Which slot each header points to; -1 before it points anywhere. */
+  readonly #slotOf: Int32Array;
   readonly #pktinfo = { offset: 0, lengthBytes: 0 };
 
   constructor(count: number, slotBytes: number, names: { bytes: Uint8Array; address: bigint }) {
@@ -320,6 +328,7 @@ class Headers {
     this.#names = names;
     this.#slotAddress = slots.address;
     this.#slotBytes = slotBytes;
+    this.#slotOf = new Int32Array(count).fill(-1);
     this.slots = Array.from({ length: count }, (_, index) =>
       slots.bytes.subarray(index * slotBytes, (index + 1) * slotBytes),
     );
@@ -333,11 +342,13 @@ class Headers {
       this.#view.setBigUint64(header + HEADER_CONTROL, control, true);
       this.#setBuffer(index, index, slotBytes);
     }
+    this.reset(count);
   }
 
-  /** Restores the lengths the kernel overwrote in the last receive. */
-  reset(): void {
-    for (let at = 0; at < this.bytes.length; at += HEADER_BYTES) {
+  /** Restores the lengths of the first `count` headers, which the kernel overwrote. */
+  reset(count: number): void {
+    const end = count * HEADER_BYTES;
+    for (let at = 0; at < end; at += HEADER_BYTES) {
       this.#view.setUint32(at + HEADER_NAME_LENGTH, NAME_BYTES, true);
       this.#view.setUint32(at + HEADER_CONTROL_LENGTH, CONTROL_BYTES, true);
       this.#view.setUint32(at + HEADER_FLAGS, 0, true);
@@ -398,8 +409,10 @@ class Headers {
     pktinfo: Pktinfo | undefined,
   ): void {
     const header = entry * HEADER_BYTES;
-    const name = this.#names.address + BigInt(index * NAME_BYTES);
-    this.#view.setBigUint64(header, name, true);
+    if (this.#slotOf[entry] !== index) {
+      const name = this.#names.address + BigInt(index * NAME_BYTES);
+      this.#view.setBigUint64(header, name, true);
+    }
     this.#view.setUint32(header + HEADER_NAME_LENGTH, nameLength, true);
     this.#setBuffer(entry, index, lengthBytes);
     const controlLength = pktinfo === undefined ? 0 : this.#writePktinfo(entry, source, pktinfo);
@@ -408,9 +421,14 @@ class Headers {
 
   #setBuffer(entry: number, slotIndex: number, lengthBytes: number): void {
     const iovec = entry * IOVEC_BYTES;
-    const address = this.#slotAddress + BigInt(slotIndex * this.#slotBytes);
-    this.#iovecs.setBigUint64(iovec, address, true);
-    this.#iovecs.setBigUint64(iovec + 8, BigInt(lengthBytes), true);
+    if (this.#slotOf[entry] !== slotIndex) {
+      // Pointers are bigints, which cost an allocation; mostly they are what they were.
+      const address = this.#slotAddress + BigInt(slotIndex * this.#slotBytes);
+      this.#iovecs.setBigUint64(iovec, address, true);
+      this.#slotOf[entry] = slotIndex;
+    }
+    // The upper half of the length was and is 0.
+    this.#iovecs.setUint32(iovec + 8, lengthBytes, true);
   }
 
   /**
@@ -422,7 +440,7 @@ class Headers {
     const data = start + CMSG_HEADER_BYTES;
     const isV4 = pktinfo.lengthBytes === PKTINFO4_BYTES;
     const length = CMSG_HEADER_BYTES + pktinfo.lengthBytes;
-    this.#controlView.setBigUint64(start, BigInt(length), true);
+    this.#controlView.setUint32(start, length, true);
     this.#controlView.setInt32(start + 8, isV4 ? IPPROTO_IP : IPPROTO_IPV6, true);
     this.#controlView.setInt32(start + 12, isV4 ? IP_PKTINFO : IPV6_PKTINFO, true);
     for (let at = 0; at < pktinfo.lengthBytes; at += 1) {
