@@ -34,12 +34,15 @@ export class HandoverQueue {
     this.#bytes = new Uint8Array(memory);
   }
 
-  /** Puts request `index` of a batch into the queue. Gives false when there is no room. */
+  /**
+   * Puts request `index` of a batch, of at most HANDOVER_BYTES_MAX, into the queue. Gives false when
+   * there is no room.
+   */
   push(udp: UdpBatchSocket, index: number): boolean {
     const tail = Atomics.load(this.#control, TAIL);
     const waiting = (tail - Atomics.load(this.#control, HEAD)) | 0;
     const length = udp.requestLength(index);
-    if (waiting >= QUEUE_LENGTH_MAX || length > HANDOVER_BYTES_MAX) return false;
+    if (waiting >= QUEUE_LENGTH_MAX) return false;
     const at = slotAt(tail);
     this.#bytes[at] = length & 255;
     this.#bytes[at + 1] = length >>> 8;

@@ -6,7 +6,7 @@ import { Acl } from './acl.ts';
 import { Answerer, OUTCOME, UDP_BYTES_MAX } from './answer.ts';
 import { Counters } from './counters.ts';
 import type { OpenSharedAnswers, SharedAnswers } from './fallback.ts';
-import { HandoverQueue } from './handover.ts';
+import { HANDOVER_BYTES_MAX, HandoverQueue } from './handover.ts';
 import { warmUp } from './warm-up.ts';
 import { CONTROL_STOP, type WorkerMessage, type WorkerStart } from './worker-protocol.ts';
 
@@ -135,8 +135,12 @@ class UdpWorker {
     return this.#start.handsOverAll && request.hasQuestion && rcode !== RCODE.BADVERS;
   }
 
-  /** Gives the query to the main thread; dropped, where there is no room, it is as good as given. */
+  /**
+   * Gives the query to the main thread; dropped, where there is no room, it is as good as given. False
+   * when it is too long for that.
+   */
   #handOver(index: number): boolean {
+    if (this.#udp.requestLength(index) > HANDOVER_BYTES_MAX) return false;
     const isTaken = this.#handover?.push(this.#udp, index) ?? false;
     this.#counters.handedOver(isTaken);
     this.#handedOver += 1;

@@ -114,6 +114,17 @@ describe.each(['udp', 'tcp'] as const)('over %s somebody else', (transport) => {
   });
 });
 
+describe('a query that is too long to be handed over', () => {
+  it('is answered as if there were nobody', async () => {
+    const { asked, fallback } = remembering();
+    await using dns = await startDns(objectsOf('names'), {}, { fallback });
+    const options = Buffer.concat([Buffer.of(0, 100, 4, 76), Buffer.alloc(1100)]);
+    const answer = await ask(dns.port, 'udp', { name: 'example.com', edns: { options } });
+    expect(answer.rcode).toBe('REFUSED');
+    expect(asked).toEqual([]);
+  });
+});
+
 describe('an answer of somebody else', () => {
   it('is cut to what the client takes, by whole rrsets', async () => {
     const { fallback } = remembering(100);
