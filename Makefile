@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-$(ARCH)/bin:$(CURDIR)/node_modu
 NODE := node --no-warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test peers test-peers bench-start bench-dns fuzz-dns lab lab-down format clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +25,10 @@ test-peers: build ## compare with the reference plugins and cnitool
 	@$(NODE) test/peers/build.ts cni-plugins cnitool
 	@$(NODE) scripts/test.ts peers
 
+test-vm: build ## run test/vm on a Debian kernel in QEMU (needs root); VM_TESTS names some of it
+	@$(NODE) test/vm/harness/setup.ts
+	@$(NODE) scripts/test.ts vm $(VM_TESTS)
+
 bench-start: build ## how long a plugin takes to start, beside the reference plugin
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/start.ts
@@ -35,6 +39,15 @@ bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and 
 
 fuzz-dns: setup ## a million broken DNS messages, and the CPU each takes
 	@$(NODE) test/fuzz/dns.ts
+
+bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
+	@$(NODE) test/bench/netlink.ts
+
+fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
+	@$(NODE) test/fuzz/netlink.ts
+
+bench-ipaddr: setup ## addresses beside ip-num, ipaddr.js and ip-address
+	@$(NODE) test/bench/ipaddr.ts
 
 lab: build ## build a node and two pods out of namespaces, and check them (needs root)
 	@dist/podwire lab up

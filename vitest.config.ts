@@ -1,9 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { vmPool } from './test/vm/harness/pool.ts';
+
+/** Suites of test/integration run on that kernel, too, but only when files are asked for. */
+const vmFolders = process.env.VM_TESTS ? 'test/{vm,integration}' : 'test/vm';
 
 /**
- * Three suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
- * needs the programs that `make peers` builds. Every suite runs in forked processes, never in
- * worker threads: entering a network namespace acts on the calling thread.
+ * Four suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
+ * needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in
+ * forked processes, never in worker threads: entering a network namespace acts on the calling thread.
  */
 export default defineConfig({
   test: {
@@ -15,7 +19,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/house/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'scripts/**/*.test.ts',
+            'test/{house,vm/harness}/**/*.test.ts',
+          ],
+          // Far beyond what any needs: only what hangs is ended, on a busy machine too.
+          testTimeout: 60_000,
         },
       },
       {
@@ -35,6 +45,19 @@ export default defineConfig({
           include: ['test/conformance/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'vm',
+          pool: vmPool,
+          include: [`${vmFolders}/**/*.test.ts`],
+          exclude: ['test/vm/harness/**'],
+          // An emulated processor is ten to twenty times slower.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs what podwire's own targets need and the machine lacks: Debian packages that tests use as
 # independent witnesses, and the npm packages of package-lock.json, Node 26 among them. Does
-# nothing, quickly, when all is there.
+# nothing, quickly, when all is there. Arguments name further Debian packages.
 set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates conntrack dnsperf iproute2 iputils-ping knot libatomic1 netbase nftables unbound util-linux; do
+for package in bind9-dnsutils ca-certificates conntrack dnsperf ethtool iproute2 ipset iputils-ping ipvsadm knot libatomic1 netbase nftables python3 unbound util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done

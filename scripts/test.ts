@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GO_MIN, goVersion } from '../test/peers/peer.ts';
+import { vmLacks } from '../test/vm/harness/needs.ts';
 
 /*
  * `make test`: every check in turn, all of them even when one fails, and a closing line that counts
  * passed, failed and skipped. Arguments name vitest projects; without any: unit and integration.
+ * Arguments with a slash narrow those to files.
  */
 
 interface Counts {
@@ -24,8 +26,8 @@ function step(title: string, command: string, args: string[]): Counts {
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] };
 }
 
-/** Runs one vitest project and gives what its tests came to. */
-function suite(project: string): Counts {
+/** Runs one vitest project, or some files of it, and gives what its tests came to. */
+function suite(project: string, files: readonly string[]): Counts {
   process.stdout.write(`\n== ${project} tests\n`);
   const directory = mkdtempSync(join(tmpdir(), 'podwire-test-'));
   const file = join(directory, 'counts.json');
@@ -37,6 +39,7 @@ function suite(project: string): Counts {
       project,
       '--reporter=default',
       `--reporter=${join(import.meta.dirname, 'reporter.ts')}`,
+      ...files,
     ],
     { stdio: 'inherit', env: { ...process.env, PODWIRE_TEST_COUNTS: file } },
   );
@@ -52,7 +55,8 @@ function suite(project: string): Counts {
   }
 }
 
-const projects = process.argv.slice(2);
+const files = process.argv.slice(2).filter((argument) => argument.includes('/'));
+const projects = process.argv.slice(2).filter((argument) => !argument.includes('/'));
 const results: Counts[] = [];
 if (projects.length === 0) {
   results.push(step('format and lint', 'biome', ['check', '.']));
@@ -65,7 +69,11 @@ if (projects.length === 0) {
     results.push({ passed: 0, failed: 0, skipped: [skip] });
   }
 }
-for (const project of projects) results.push(suite(project));
+for (const project of projects) {
+  const lacks = project === 'vm' ? vmLacks() : undefined;
+  if (lacks === undefined) results.push(suite(project, files));
+  else results.push({ passed: 0, failed: 0, skipped: [`the suite of make test-vm: ${lacks}`] });
+}
 
 const passed = results.reduce((sum, counts) => sum + counts.passed, 0);
 const failed = results.reduce((sum, counts) => sum + counts.failed, 0);

@@ -1,26 +1,19 @@
 import yargs from 'yargs';
-import { PodwireError } from '../errors.ts';
 import { agentCommand } from './commands/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
 import { explainCommand } from './commands/explain.ts';
-import { ipCommand } from './commands/ip.ts';
+import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
 import { versionCommand } from './commands/version.ts';
+import { InputError, UsageError } from './usage-error.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 
-/** What was typed is no command. */
-class UsageError extends PodwireError {
-  constructor(message: string) {
-    super('ERR_USAGE', message);
-  }
-}
-
 /*
  * The command line. An answer goes to stdout and nothing else does. Exit status: 0 ok, 1 failure, 2
- * usage.
+ * usage or an input that can't be read.
  */
 async function main(): Promise<void> {
   try {
@@ -47,10 +40,16 @@ async function main(): Promise<void> {
       .parseAsync();
   } catch (error) {
     const isUsage = error instanceof UsageError;
+    const status = isUsage || error instanceof InputError ? EXIT_USAGE : EXIT_FAILURE;
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`podwire: ${message}\n${isUsage ? 'Try "podwire --help".\n' : ''}`);
-    process.exit(isUsage ? EXIT_USAGE : EXIT_FAILURE);
+    process.exit(status);
   }
 }
 
+// Whoever read the answer, such as head(1), has read enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT_FAILURE);
+  throw error;
+});
 void main();

@@ -12,7 +12,7 @@ export const outputOption = {
 /** Prints rows under a heading line, columns as wide as they need to be. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );
   return [head, ...rows]
     .map((row) =>

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import { Addr } from './addr.ts';
-import { AddrSyntaxError, parseAddr, tryParseAddr } from './parse-addr.ts';
+import { AddrSyntaxError, parseAddr, tryParseAddr, tryParseAddrLenient } from './parse-addr.ts';
 
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 /** Words that are often all zeros or all ones, where shortening and carrying happen. */
@@ -27,6 +27,8 @@ describe('parseAddr', () => {
     ['::ffff:0a01:0203', '::ffff:10.1.2.3'],
     ['64:ff9b::10.1.2.3', '64:ff9b::a01:203'],
     ['fe80::1%eth0', 'fe80::1%eth0'],
+    ['fe80::%br-lan.4', 'fe80::%br-lan.4'],
+    ['::ffff:10.1.2.3%eth0', '::ffff:10.1.2.3%eth0'],
   ])('reads %s and prints %s (RFC 5952)', (text, printed) => {
     expect(parseAddr(text).toString()).toBe(printed);
   });
@@ -49,9 +51,16 @@ describe('parseAddr', () => {
     ['1::2::3', 5],
     ['12345::', 0],
     ['1:2:3:4:5:6:7:8:9', 16],
-    ['1:2:3:4:5:6:7::8', 0],
+    ['1:2:3:4:5:6:7::8', 13],
     ['g::', 0],
     ['::1%', 4],
+    ['fe80::%', 7],
+    ['fe80::1%eth0 ', 12],
+    ['fe80::1%a/64', 9],
+    ['fe80::1%a%b', 9],
+    ['1.2.3.4%eth0', 7],
+    ['1:2:3:4:5:6:7:8::', 15],
+    ['::1.2.3.4.5', 9],
     ['::1.2.3', 7],
     ['1:2:3:4:5:6:7:1.2.3.4', 14],
   ])('refuses %j and points at %i', (text, position) => {
@@ -68,6 +77,16 @@ describe('parseAddr', () => {
     expect(() => parseAddr('10.0.0.256')).toThrow(
       'invalid IP address "10.0.0.256": at 7: expected a number from 0 to 255, got "256"',
     );
+  });
+
+  it('reads leading zeros as decimal where it is asked to be lenient, and nothing else more', () => {
+    expect(tryParseAddrLenient('010.000.00.0001')?.toString()).toBe('10.0.0.1');
+    expect(tryParseAddrLenient('::ffff:010.1.2.03')?.toString()).toBe('::ffff:10.1.2.3');
+    expect(tryParseAddrLenient('10.0.0.1')?.toString()).toBe('10.0.0.1');
+    for (const text of ['10.0.0.0256', '10.1', '10.0.0.1 ', '00001::', '0x0a.0.0.1']) {
+      expect(tryParseAddrLenient(text)).toBeUndefined();
+    }
+    expect(tryParseAddr('010.0.0.1')).toBeUndefined();
   });
 
   it('agrees with the platform on what is an address', () => {
@@ -116,6 +135,19 @@ describe('Addr', () => {
         if (next !== undefined) expect(a.compare(next)).toBeLessThan(0);
       }),
     );
+  });
+
+  it('moves by any distance, and not beyond its family', () => {
+    const addr = parseAddr('fe80::ffff:ffff%eth0');
+    expect(addr.plus(1)?.toString()).toBe('fe80::1:0:0%eth0');
+    expect(addr.plus(-(2n ** 32n))).toEqual(
+      parseAddr('fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff%eth0'),
+    );
+    expect(parseAddr('255.255.255.255').plus(1)).toBeUndefined();
+    expect(parseAddr('::').plus(-1)).toBeUndefined();
+    expect(parseAddr('10.0.1.0').minus(parseAddr('10.0.0.0'))).toBe(256n);
+    expect(() => parseAddr('10.0.1.0').minus(parseAddr('::'))).toThrow('no distance');
+    expect(Addr.fromBigInt(4, 2n ** 32n)).toBeUndefined();
   });
 
   it('unwraps IPv4-mapped addresses only', () => {

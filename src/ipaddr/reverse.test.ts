@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Mac, tryParseMac } from './mac.ts';
 import { parseAddr } from './parse-addr.ts';
 import { parseReverseName, reverseName } from './reverse.ts';
 
@@ -21,14 +20,4 @@ describe('reverseName', () => {
       expect(parseReverseName(name)).toBeUndefined();
     },
   );
-});
-
-describe('Mac', () => {
-  it('survives printing and bytes', () => {
-    const mac = tryParseMac('0A:58:0a:f4:00:02');
-    expect(mac?.toString()).toBe('0a:58:0a:f4:00:02');
-    expect(mac !== undefined && Mac.fromBytes(mac.toBytes()).equals(mac)).toBe(true);
-    expect(tryParseMac('0a:58:0a:f4:00')).toBeUndefined();
-    expect(() => Mac.fromBytes(new Uint8Array(5))).toThrow('6 octets, got 5');
-  });
 });

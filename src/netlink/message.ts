@@ -5,8 +5,8 @@ import {
   decodeAttributes,
   encodeAttributes,
 } from './attribute.ts';
-import type { Struct, StructFields, StructValues } from './struct.ts';
-import type { Writer } from './writer.ts';
+import type { Struct, StructDecoded, StructFields, StructValues } from './struct.ts';
+import { Writer } from './writer.ts';
 
 /* Message types every family has, and the request flags (linux/netlink.h). */
 export const NLMSG_ERROR = 2;
@@ -16,6 +16,8 @@ export const NLMSG_OVERRUN = 4;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
+/** On an answer: the kernel understood the filter of the dump and applied it. */
+export const NLM_F_DUMP_FILTERED = 0x20;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
@@ -77,6 +79,29 @@ export interface Payload<F extends StructFields, T extends AttributeTable> {
   readonly attributes: T;
 }
 
+/** A payload of any kind. */
+export type AnyPayload = Payload<StructFields, AttributeTable>;
+
+let traced: { readonly writer: Writer; payload: AnyPayload | undefined } | undefined;
+
+/**
+ * Runs `write` once more to learn what it writes: the bytes, and the payload that describes them,
+ * where it is one that encodePayload appended. For explaining a refusal.
+ */
+export function tracePayload(write: (writer: Writer) => void): {
+  readonly bytes: Uint8Array;
+  readonly payload: AnyPayload | undefined;
+} {
+  const trace = { writer: new Writer(), payload: undefined };
+  traced = trace;
+  try {
+    write(trace.writer);
+  } finally {
+    traced = undefined;
+  }
+  return { bytes: trace.writer.bytes(), payload: trace.payload };
+}
+
 /** Appends a payload to `writer`. */
 export function encodePayload<F extends StructFields, T extends AttributeTable>(
   writer: Writer,
@@ -84,6 +109,7 @@ export function encodePayload<F extends StructFields, T extends AttributeTable>(
   header: StructValues<F>,
   attributes: Attributes<T>,
 ): void {
+  if (traced?.writer === writer && writer.length === 0) traced.payload = payload;
   payload.header.encode(writer, header);
   encodeAttributes(writer, payload.attributes, attributes);
 }
@@ -92,7 +118,7 @@ export function encodePayload<F extends StructFields, T extends AttributeTable>(
 export function decodePayload<F extends StructFields, T extends AttributeTable>(
   payload: Payload<F, T>,
   bytes: Uint8Array,
-): { header: { readonly [K in keyof F]: number }; attributes: Attributes<T> } {
+): { header: StructDecoded<F>; attributes: Attributes<T> } {
   return {
     header: payload.header.decode(bytes),
     attributes: decodeAttributes(payload.attributes, bytes.subarray(payload.header.sizeBytes)),

@@ -1,68 +1,121 @@
-import { unreachable } from '../errors.ts';
-import { DecodeError } from './attribute.ts';
+import { DecodeError, EncodeError } from './codec-error.ts';
+import { SCALARS } from './scalar.ts';
 import type { Writer } from './writer.ts';
 
-type StructType = 'u8' | 'u16' | 'be16' | 'u32' | 's32';
+/** What a field of a structure may be: an integer, bytes of a fixed length, or another structure. */
+type StructType =
+  | 'u8'
+  | 's8'
+  | 'u16'
+  | 's16'
+  | 'be16'
+  | 'u32'
+  | 's32'
+  | 'be32'
+  | 'u64'
+  | 's64'
+  | 'be64'
+  | { readonly bytes: number }
+  | { readonly struct: Struct<StructFields> };
 
-const SIZE_BYTES: Readonly<Record<StructType, number>> = { u8: 1, u16: 2, be16: 2, u32: 4, s32: 4 };
-
-/** The fields of a fixed header in their order, by our name for them. */
+/** The fields of a structure in their order, by our name for them. */
 export type StructFields = Readonly<Record<string, StructType>>;
 
-/** The values of a fixed header; what is left out is zero when encoding. */
-export type StructValues<F extends StructFields> = { readonly [K in keyof F]?: number };
+type FieldValue<T> = T extends 'u64' | 's64' | 'be64'
+  ? bigint
+  : T extends string
+    ? number
+    : T extends { readonly bytes: number }
+      ? Uint8Array
+      : T extends { readonly struct: Struct<infer F> }
+        ? StructValues<F>
+        : never;
 
-/** The fixed header of a family's messages, such as struct ifinfomsg, described as data. */
+/** The values of a structure; what is left out is zero when encoding. */
+export type StructValues<F extends StructFields> = { readonly [K in keyof F]?: FieldValue<F[K]> };
+
+/** The values of a structure that was decoded: all of them. */
+export type StructDecoded<F extends StructFields> = { readonly [K in keyof F]: FieldValue<F[K]> };
+
+/** A structure of the kernel described as data, such as struct ifinfomsg. */
 export interface Struct<F extends StructFields> {
+  readonly name: string;
   readonly sizeBytes: number;
   encode(writer: Writer, values: StructValues<F>): void;
-  /** Throws DecodeError when `bytes` is too short. */
-  decode(bytes: Uint8Array): { readonly [K in keyof F]: number };
+  /** Decodes the beginning of `bytes`. Throws DecodeError when it is too short. */
+  decode(bytes: Uint8Array): StructDecoded<F>;
 }
 
 /** Makes a Struct of fields in their order. They must be aligned as the kernel's are, by padding. */
 export function struct<const F extends StructFields>(name: string, fields: F): Struct<F> {
-  const entries = Object.entries(fields);
-  const sizeBytes = entries.reduce((sum, [, type]) => sum + SIZE_BYTES[type], 0);
+  const codecs = Object.entries(fields).map(([field, type]) =>
+    fieldCodec(`${name}.${field}`, field, type),
+  );
+  const sizeBytes = codecs.reduce((sum, codec) => sum + codec.sizeBytes, 0);
   return {
+    name,
     sizeBytes,
     encode(writer, values) {
-      for (const [field, type] of entries) {
-        const value = values[field] ?? 0;
-        if (type === 'u8') writer.u8(value);
-        else if (type === 'u16' || type === 'be16') writer.u16(value, type === 'u16');
-        else writer.u32(value);
-      }
+      for (const codec of codecs) codec.encode(writer, values[codec.field]);
     },
     decode(bytes) {
       if (bytes.length < sizeBytes) {
         throw new DecodeError(name, `${bytes.length} bytes, expected ${sizeBytes}`);
       }
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const values: Record<string, number> = {};
+      const values: Record<string, unknown> = {};
       let at = 0;
-      for (const [field, type] of entries) {
-        values[field] = readField(view, at, type);
-        at += SIZE_BYTES[type];
+      for (const codec of codecs) {
+        values[codec.field] = codec.decode(bytes, view, at);
+        at += codec.sizeBytes;
       }
-      return values as { [K in keyof F]: number };
+      return values as StructDecoded<F>;
     },
   };
 }
 
-function readField(view: DataView, at: number, type: StructType): number {
-  switch (type) {
-    case 'u8':
-      return view.getUint8(at);
-    case 'u16':
-      return view.getUint16(at, true);
-    case 'be16':
-      return view.getUint16(at, false);
-    case 'u32':
-      return view.getUint32(at, true);
-    case 's32':
-      return view.getInt32(at, true);
-    default:
-      return unreachable(type);
+/** How one field is written and read; undefined is written as zeros. */
+interface FieldCodec {
+  readonly field: string;
+  readonly sizeBytes: number;
+  readonly encode: (writer: Writer, value: unknown) => void;
+  readonly decode: (bytes: Uint8Array, view: DataView, at: number) => unknown;
+}
+
+function fieldCodec(path: string, field: string, type: StructType): FieldCodec {
+  if (typeof type === 'string') {
+    const { sizeBytes, read, write } = SCALARS[type];
+    return {
+      field,
+      sizeBytes,
+      encode: (writer, value) => {
+        if (value === undefined) writer.skip(sizeBytes);
+        else write(writer, value as never, path);
+      },
+      decode: (bytes, view, at) => read(bytes, view, at, sizeBytes),
+    };
   }
+  if ('bytes' in type) {
+    const sizeBytes = type.bytes;
+    return {
+      field,
+      sizeBytes,
+      encode: (writer, value) => {
+        const bytes = value ?? new Uint8Array(sizeBytes);
+        if (!(bytes instanceof Uint8Array) || bytes.length > sizeBytes) {
+          throw new EncodeError(path, `not at most ${sizeBytes} bytes`);
+        }
+        writer.raw(bytes);
+        writer.skip(sizeBytes - bytes.length);
+      },
+      decode: (bytes, _view, at) => bytes.slice(at, at + sizeBytes),
+    };
+  }
+  const inner = type.struct;
+  return {
+    field,
+    sizeBytes: inner.sizeBytes,
+    encode: (writer, value) => inner.encode(writer, value ?? {}),
+    decode: (bytes, _view, at) => inner.decode(bytes.subarray(at)),
+  };
 }

@@ -1,5 +1,7 @@
 /** Where the growable buffer starts; most messages fit without growing. */
 const INITIAL_BYTES = 512;
+const ASCII_MAX = 0x7f;
+const textEncoder = new TextEncoder();
 /** No single message or batch may be larger; a bug ends here, not in an out-of-memory kill. */
 const SIZE_BYTES_MAX = 256 << 20;
 
@@ -25,6 +27,12 @@ export class Writer {
   /** What is written so far. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Makes it empty, to be used again; views of `bytes()` are no longer valid. */
+  clear(): void {
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
   }
 
   /** Appends `count` zero octets and gives the offset of the first. */
@@ -60,9 +68,32 @@ export class Writer {
     this.#view.setBigUint64(at, value, littleEndian);
   }
 
+  /** A number of `width` octets. */
+  uint(width: 1 | 2 | 4, value: number): void {
+    if (width === 1) this.u8(value);
+    else if (width === 2) this.u16(value);
+    else this.u32(value);
+  }
+
   raw(value: Uint8Array): void {
     const at = this.skip(value.length);
     this.#bytes.set(value, at);
+  }
+
+  /** Appends text in UTF-8, without a NUL. */
+  text(value: string): void {
+    const at = this.skip(value.length);
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > ASCII_MAX) {
+        // Names of links and tables are ASCII; whatever is not is encoded whole.
+        this.#bytes.fill(0, at, at + index);
+        this.#length = at;
+        this.raw(textEncoder.encode(value));
+        return;
+      }
+      this.#bytes[at + index] = code;
+    }
   }
 
   /** Overwrites the 16 bits at `at`, such as an attribute's length once it is known. */

@@ -21,15 +21,34 @@ export const {
   ETIMEDOUT,
 } = constants.errno;
 
-/** errno 512 and above stay inside the kernel, but nftables lets this one out on a generation race. */
+/** What nftables answers when another transaction was faster. */
 export const ERESTART = 85;
+
+/** What the kernel's network code answers besides, and Node does not name (asm-generic/errno.h). */
+const OTHER_NAMES: Readonly<Record<number, string>> = {
+  // Of two names for one number, those the kernel uses.
+  11: 'EAGAIN',
+  95: 'EOPNOTSUPP',
+  44: 'ECHRNG',
+  64: 'ENONET',
+  76: 'ENOTUNIQ',
+  77: 'EBADFD',
+  [ERESTART]: 'ERESTART',
+  87: 'EUSERS',
+  96: 'EPFNOSUPPORT',
+  108: 'ESHUTDOWN',
+  112: 'EHOSTDOWN',
+  117: 'EUCLEAN',
+  121: 'EREMOTEIO',
+  126: 'ENOKEY',
+  524: 'ENOTSUPP',
+};
+
+const names = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
 
 /** The symbolic name of an errno value, such as `ENOENT`, or `errno 4095` for one without a name. */
 export function errnoName(errno: number): string {
-  for (const [name, value] of Object.entries(constants.errno)) {
-    if (value === errno) return name;
-  }
-  return errno === ERESTART ? 'ERESTART' : `errno ${errno}`;
+  return OTHER_NAMES[errno] ?? names.get(errno) ?? `errno ${errno}`;
 }
 
 /** A libc call that failed: which one, with what arguments, and the errno it left. */

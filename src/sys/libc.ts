@@ -11,8 +11,12 @@ const { functions } = dlopen(null, {
   __errno_location: { arguments: [], return: 'pointer' },
   bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
+  connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+  fcntl: { arguments: ['i32', 'i32', 'i64'], return: 'i32' },
   flock: { arguments: ['i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
+  getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
+  ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
   mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
   recvfrom: {
     arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'],
@@ -21,9 +25,12 @@ const { functions } = dlopen(null, {
   recvmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32', 'pointer'], return: 'i32' },
   send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
   sendmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32'], return: 'i32' },
+  sendto: { arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], return: 'i64' },
   setns: { arguments: ['i32', 'i32'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
   socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  /** Called for bpf(2), which has no function in glibc. */
+  syscall: { arguments: ['i64', 'i64', 'buffer', 'u64'], return: 'i64' },
   umount2: { arguments: ['buffer', 'i32'], return: 'i32' },
   unshare: { arguments: ['i32'], return: 'i32' },
 });
@@ -61,4 +68,19 @@ export function cString(text: string): Uint8Array {
 export function fixedMemory(sizeBytes: number): { bytes: Uint8Array; address: bigint } {
   const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
   return { bytes, address: getRawPointer(bytes) };
+}
+
+const held: unknown[] = [];
+
+/**
+ * Runs a call that reaches `memories` by their addresses alone. V8 sees no use of them in it, and
+ * could otherwise free them too early.
+ */
+export function whileHeld<T>(memories: readonly unknown[], call: () => T): T {
+  held.push(memories);
+  try {
+    return call();
+  } finally {
+    held.pop();
+  }
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { PodwireError } from '../errors.ts';
-import { EINVAL, ENOENT, SysError } from './errno.ts';
+import { EINVAL, ENOENT, errnoName, SysError } from './errno.ts';
 import { check, cString, errno, libc } from './libc.ts';
 
 const CLONE_NEWNET = 0x40000000; // linux/sched.h
@@ -65,6 +65,16 @@ export class Netns implements Disposable {
     return new Netns(fd, path);
   }
 
+  /** The namespace of a process, by its pid; ENOENT when there is no such process. */
+  static ofProcess(pid: number): Netns {
+    return Netns.open(`/proc/${pid}/ns/net`);
+  }
+
+  /** The namespace behind a descriptor of this process. It gets one of its own; `fd` stays open. */
+  static ofDescriptor(fd: number): Netns {
+    return Netns.open(`/proc/self/fd/${fd}`);
+  }
+
   /** The namespace the calling thread is in now. */
   static current(): Netns {
     return Netns.open('/proc/thread-self/ns/net');
@@ -91,13 +101,10 @@ export class Netns implements Disposable {
     check('setns', libc.setns(this.fd, CLONE_NEWNET), this.#path);
     try {
       const result = work();
-      if (result instanceof Promise) throw new Error('Netns.run takes synchronous work only');
+      if (isThenable(result)) throw new Error('Netns.run takes synchronous work only');
       return result;
     } finally {
-      if (libc.setns(home.fd, CLONE_NEWNET) !== 0) {
-        process.stderr.write(`setns back from ${this.#path}: errno ${errno()}\n`);
-        process.abort();
-      }
+      goBack(home, this.#path);
     }
   }
 
@@ -111,6 +118,17 @@ export class Netns implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value;
+}
+
+/** Returns the thread to `home`. A thread that cannot would act on the wrong network from here on. */
+function goBack(home: Netns, from: string): void {
+  if (libc.setns(home.fd, CLONE_NEWNET) === 0) return;
+  process.stderr.write(`setns back from ${from}: ${errnoName(errno())}\n`);
+  process.abort();
 }
 
 /**
@@ -129,7 +147,7 @@ export function createNamedNetns(path: string): void {
     try {
       mounted = mount('/proc/thread-self/ns/net', path, MS_BIND);
     } finally {
-      check('setns', libc.setns(home.fd, CLONE_NEWNET), 'back from a new namespace');
+      goBack(home, path);
     }
     if (mounted !== 0) throw new SysError('mount', mounted, path);
   } catch (error) {

@@ -14,6 +14,12 @@ export interface Sample {
   readonly p95: number;
 }
 
+/** The same for what needs the event loop. */
+export interface AsyncCandidate {
+  readonly name: string;
+  readonly run: () => Promise<number>;
+}
+
 /**
  * Runs every candidate in turn, `rounds` times over, so that whatever else the machine does falls on
  * all of them alike. The first round warms up and does not count.
@@ -26,12 +32,30 @@ export function interleave(candidates: readonly Candidate[], rounds: number): Sa
       if (round > 0) costs[index]?.push(cost);
     });
   }
-  return candidates.map(({ name }, index) => {
-    const sorted = (costs[index] ?? []).toSorted((a, b) => a - b);
-    const at = (share: number): number =>
-      sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-    return { name, median: at(0.5), p5: at(0.05), p95: at(0.95) };
-  });
+  return candidates.map(({ name }, index) => sampleOf(name, costs[index] ?? []));
+}
+
+/** Like `interleave`, for candidates that need the event loop. */
+export async function interleaveAsync(
+  candidates: readonly AsyncCandidate[],
+  rounds: number,
+): Promise<Sample[]> {
+  const costs = candidates.map((): number[] => []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [index, { run }] of candidates.entries()) {
+      const cost = await run();
+      if (round > 0) costs[index]?.push(cost);
+    }
+  }
+  return candidates.map(({ name }, index) => sampleOf(name, costs[index] ?? []));
+}
+
+/** What many runs of one candidate came to. */
+export function sampleOf(name: string, costs: readonly number[]): Sample {
+  const sorted = costs.toSorted((a, b) => a - b);
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return { name, median: at(0.5), p5: at(0.05), p95: at(0.95) };
 }
 
 /** Milliseconds that `work` takes. */

@@ -27,17 +27,58 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule('src/ipaddr', [], 'everything stands on it, so it stands on nothing'),
   rule('src/sys', [errors], 'it is the door to libc and knows nobody behind it'),
   rule('src/netlink', base, 'the codec knows the kernel and nothing of what is built with it'),
-  ...['route', 'nftables'].map((family) =>
+  ...['route', 'nftables', 'conntrack', 'ipset', 'generic'].map((family) =>
     rule(
       `src/netlink/${family}`,
       [
         ...base,
-        ...['attribute', 'connection', 'error', 'message', 'struct', 'writer'].map(
-          (layer) => `src/netlink/${layer}.ts`,
-        ),
+        ...[
+          'attribute',
+          'connection',
+          'error',
+          'flags',
+          'layout',
+          'message',
+          'netfilter',
+          'outcome',
+          'struct',
+          'subscription',
+          'transport',
+          'writer',
+        ].map((layer) => `src/netlink/${layer}.ts`),
       ],
       'families of netlink do not know one another',
     ),
+  ),
+  rule(
+    'src/netlink/ipvs',
+    [
+      ...base,
+      'src/netlink/generic',
+      ...['attribute', 'connection', 'error', 'flags', 'message', 'outcome', 'struct'].map(
+        (layer) => `src/netlink/${layer}.ts`,
+      ),
+    ],
+    'it is a family of generic netlink and knows no other',
+  ),
+  rule(
+    'src/netlink/tc',
+    [
+      'src/netlink/route/connection.ts',
+      ...['attribute', 'layout', 'message', 'outcome', 'struct', 'writer'].map(
+        (layer) => `src/netlink/${layer}.ts`,
+      ),
+      ...base,
+    ],
+    'traffic control is spoken on a connection of rtnetlink, and knows none of its other objects',
+  ),
+  rule(
+    'src/netlink/fake',
+    [
+      'src/sys',
+      ...['attribute', 'message', 'transport', 'writer'].map((layer) => `src/netlink/${layer}.ts`),
+    ],
+    'the fake kernel must not share the tables that it helps to test',
   ),
   rule(
     'src/cni',

@@ -4,7 +4,7 @@ import type { ImportRule } from './import-rules.ts';
 /** Sources by their path from the root. */
 export type Sources = ReadonlyMap<string, string>;
 
-const IMPORT = /(?:^|[^.\w])(?:from|import)\s*\(?\s*'([^']+)'/g;
+const IMPORT = /(?:^|[^.\w'])(?:from|import)\s*\(?\s*'([^']+)'/g;
 
 /** What a source imports: files of podwire by their path, Node's modules and packages by name. */
 export function importsOf(path: string, source: string): string[] {

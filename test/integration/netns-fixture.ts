@@ -8,6 +8,8 @@ export interface NetnsFixture {
   readonly netns: Netns;
   /** Runs a program inside and gives its output. */
   exec(file: string, ...args: string[]): string;
+  /** The same with something on its standard input. */
+  execInput(input: string, file: string, ...args: string[]): string;
 }
 
 /** Makes a namespace before each test and takes it away after it; `tag` keeps files apart. */
@@ -33,5 +35,7 @@ export function useNetns(tag: string): NetnsFixture {
     },
     exec: (file, ...args) =>
       open().run(() => execFileSync(file, args, { encoding: 'utf8', stdio: 'pipe' })),
+    execInput: (input, file, ...args) =>
+      open().run(() => execFileSync(file, args, { encoding: 'utf8', stdio: 'pipe', input })),
   };
 }

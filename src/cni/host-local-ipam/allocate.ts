@@ -1,5 +1,7 @@
 import type { Addr } from '../../ipaddr/addr.ts';
+import { Pool } from '../../ipaddr/pool/pool.ts';
 import { Prefix } from '../../ipaddr/prefix.ts';
+import { Range } from '../../ipaddr/range.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import type { ResultIp } from '../protocol/result.ts';
@@ -68,29 +70,21 @@ function check(store: ReservationStore, set: RangeSet, index: number, addr: Addr
 
 /** The first free address after the last one given, round the set once; that one itself comes last. */
 function nextFree(store: ReservationStore, set: RangeSet, index: number): Addr {
-  for (const addr of candidates(set, store.lastReserved(index))) {
-    if (!store.isReserved(addr)) return addr;
+  const addr = poolOf(store, set).allocateNext(store.lastReserved(index));
+  if (addr === undefined) {
+    throw failure(index, `no IP addresses available in range set: ${formatSet(set)}`);
   }
-  throw failure(index, `no IP addresses available in range set: ${formatSet(set)}`);
+  return addr;
 }
 
-/** Every address of the set but its gateways, beginning after `last`. Ends where it began. */
-function* candidates(set: RangeSet, last: Addr | undefined): Generator<Addr> {
-  const found = last === undefined ? -1 : set.findIndex((range) => rangeContains(range, last));
-  const begin = Math.max(found, 0);
-  for (let step = 0; step <= set.length; step += 1) {
-    const range = set[(begin + step) % set.length];
-    if (range === undefined) return;
-    const isFirst = step === 0;
-    const isLast = step === set.length;
-    let addr: Addr | undefined = isFirst && found >= 0 ? last?.next() : range.start;
-    // The last step goes through the first range again, up to where the walk began.
-    const end = isLast ? (found >= 0 ? last : undefined) : range.end;
-    while (addr !== undefined && end !== undefined && addr.compare(end) <= 0) {
-      if (!addr.equals(range.gateway)) yield addr;
-      addr = addr.next();
-    }
-  }
+/** The set without its gateways and what is reserved. A gateway counts in its own range alone. */
+function poolOf(store: ReservationStore, set: RangeSet): Pool {
+  const pool = Pool.of({
+    ranges: set.map(({ start, end }) => Range.of(start, end)),
+    exclude: set.filter((range) => rangeContains(range, range.gateway)).map((each) => each.gateway),
+  });
+  for (const addr of store.reserved()) pool.reserve(addr);
+  return pool;
 }
 
 function rangeOf(set: RangeSet, addr: Addr): AddrRange {

@@ -40,6 +40,14 @@ export class ReservationStore {
     }
   }
 
+  /** Every address that is reserved, by whomever. */
+  *reserved(): Generator<Addr, undefined> {
+    for (const name of this.#owners.keys()) {
+      const addr = tryParseAddr(name);
+      if (addr !== undefined) yield addr;
+    }
+  }
+
   isReserved(addr: Addr): boolean {
     return this.#owners.has(`${addr}`);
   }

@@ -1,225 +1,347 @@
-import { PodwireError } from '../../errors.ts';
-import type { Attributes, AttributeTable } from '../attribute.ts';
-import { NetlinkError } from '../error.ts';
+import { ERESTART } from '../../sys/errno.ts';
+import { type Attributes, type AttributeTable, encodeAttributes } from '../attribute.ts';
+import { type Ack, NetlinkError } from '../error.ts';
 import {
   encodeMessage,
   encodePayload,
   NLM_F_ACK,
   NLM_F_APPEND,
   NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
   NLM_F_REQUEST,
 } from '../message.ts';
+import { nfgenmsg } from '../netfilter.ts';
 import { Writer } from '../writer.ts';
 import {
+  batchAttributes,
   chainAttributes,
   elementListAttributes,
-  nfgenmsg,
+  objectAttributes,
+  objectAttributesOf,
   ruleAttributes,
   setAttributes,
   tableAttributes,
 } from './attributes.ts';
-import { type Element, NFPROTO, type NftablesConnection } from './connection.ts';
-import type { Expression } from './expression.ts';
-import { BATCH_BEGIN, BATCH_END, BATCH_RESOURCE, messageType } from './message-type.ts';
-import { type DataType, VERDICT } from './types.ts';
-import { commentUserdata, setUserdata } from './userdata.ts';
+import {
+  BatchError,
+  type BatchFault,
+  BatchLostError,
+  GenerationChangedError,
+} from './batch-error.ts';
+import { type ChainSpec, encodeChain } from './chain.ts';
+import type { NftablesConnection } from './connection.ts';
+import { type Element, encodeElement } from './element.ts';
+import type { SetRef } from './expression/match.ts';
+import { NFPROTO, type TableRef } from './family.ts';
+import { faultIn } from './fault.ts';
+import { tableName } from './list.ts';
+import {
+  BATCH_BEGIN,
+  BATCH_END,
+  BATCH_RESOURCE,
+  type MessageName,
+  messageType,
+} from './message-type.ts';
+import { encodeObject, OBJECT_TYPE, type ObjectSpec, type ObjectType } from './object.ts';
+import { encodeRule, type RuleSpec } from './rule.ts';
+import { encodeSet, type SetShape, type SetSpec } from './set.ts';
+import { encodeTable, type TableSpec } from './table.ts';
 
-/** An attribute holds at most 64 KiB; this many elements of the largest kind stay well below. */
-const ELEMENTS_PER_MESSAGE_MAX = 512;
+/** An attribute holds at most 64 KiB; this many bytes of elements stay well below. */
+const ELEMENT_BYTES_PER_MESSAGE_MAX = 48 << 10;
+/** The name the kernel fills in for a set without one. */
+const ANONYMOUS_SET = '__set%d';
+const ANONYMOUS_MAP = '__map%d';
 
-const NFT_SET_MAP = 0x8;
-
-/** The kernel neither took nor refused a batch, which no working kernel does. */
-export class BatchLostError extends PodwireError {
-  constructor(operation: string) {
-    super('ERR_NFTABLES_BATCH', `nftables batch ending with "${operation}": no answer`);
-  }
-}
-
-/** A base chain's place in the packet's way (linux/netfilter.h, nf_inet_hooks). */
-export interface Hook {
-  readonly type: 'nat' | 'filter';
-  readonly number: number;
-  readonly priority: number;
-}
-
-/** A set, or with `data` a map. */
-export interface SetSpec {
-  readonly name: string;
-  readonly comment: string;
-  readonly key: DataType;
-  readonly data: DataType | undefined;
-  /** The key is one number in host byte order, for `nft list`. */
-  readonly hostEndianKey?: boolean;
-  /** The data is one number in host byte order, for `nft list`. */
-  readonly hostEndianData?: boolean;
+/** A message of the batch, for when it is refused. */
+interface Operation {
+  readonly description: string;
+  readonly sequence: number;
+  /** Where it is in the batch. */
+  readonly at: number;
+  readonly flags: number;
+  readonly attributes: AttributeTable;
 }
 
 /**
- * Changes to one family's tables, collected and then applied by `commit` as one transaction: the
- * packet path sees all of them or none. Verbs give the batch its messages in the order called.
+ * Changes to tables, collected and then applied by `commit` as one transaction: the packet path
+ * sees all of them or none. Verbs give the batch its messages in the order called.
  */
 export class Batch {
   readonly #connection: NftablesConnection;
-  readonly #writer = new Writer(1 << 16);
-  readonly #operations = new Map<number, string>();
-  #last:
-    | { readonly sequence: number; readonly flagsAt: number; readonly flags: number }
-    | undefined;
+  readonly #writer = new Writer();
+  readonly #operations: Operation[] = [];
+  #setCount = 0;
 
   constructor(connection: NftablesConnection) {
     this.#connection = connection;
-    this.#frame(BATCH_BEGIN);
   }
 
   /** How many messages the batch has. */
   get length(): number {
-    return this.#operations.size;
+    return this.#operations.length;
   }
 
-  /** Adds a table; there already is fine. */
-  tableAdd(family: 4 | 6, name: string, comment: string): void {
-    this.#add(`add table ${name}`, 'NEWTABLE', NLM_F_CREATE, family, tableAttributes, {
-      name,
-      userdata: commentUserdata(comment),
-    });
+  /** Adds a table; there already is fine, unless another connection owns it. */
+  tableAdd(table: TableSpec): void {
+    this.#add('add', 'NEWTABLE', NLM_F_CREATE, table, '', tableAttributes, encodeTable(table));
   }
 
   /** Deletes a table with all in it. */
-  tableDel(family: 4 | 6, name: string): void {
-    this.#add(`delete table ${name}`, 'DELTABLE', 0, family, tableAttributes, { name });
+  tableDel(table: TableRef): void {
+    this.#add('delete', 'DELTABLE', 0, table, '', tableAttributes, { name: table.name });
   }
 
-  /** Adds a chain, a base chain where `hook` is given; there already is fine. */
-  chainAdd(family: 4 | 6, table: string, name: string, comment: string, hook?: Hook): void {
-    this.#add(`add chain ${name}`, 'NEWCHAIN', NLM_F_CREATE, family, chainAttributes, {
-      table,
-      name,
-      hook: hook === undefined ? undefined : { number: hook.number, priority: hook.priority >>> 0 },
-      type: hook?.type,
-      userdata: commentUserdata(comment),
-    });
+  /** Adds a chain, a base chain where it has a hook; there already is fine. */
+  chainAdd(table: TableRef, chain: ChainSpec): void {
+    const values = encodeChain(table.family, table.name, chain);
+    const object = `chain ${chain.name}`;
+    this.#add('add', 'NEWCHAIN', NLM_F_CREATE, table, object, chainAttributes, values);
   }
 
   /** Deletes a chain, which must have no rules and not be jumped to. */
-  chainDel(family: 4 | 6, table: string, name: string): void {
-    this.#add(`delete chain ${name}`, 'DELCHAIN', 0, family, chainAttributes, { table, name });
-  }
-
-  /** Adds a rule at the end of a chain. */
-  ruleAdd(
-    family: 4 | 6,
-    table: string,
-    chain: string,
-    expressions: readonly Expression[],
-    comment: string,
-  ): void {
-    const flags = NLM_F_CREATE | NLM_F_APPEND;
-    this.#add(`add rule to ${chain}`, 'NEWRULE', flags, family, ruleAttributes, {
-      table,
-      chain,
-      expressions,
-      userdata: commentUserdata(comment),
-    });
+  chainDel(table: TableRef, name: string): void {
+    const values = { table: table.name, name };
+    this.#add('delete', 'DELCHAIN', 0, table, `chain ${name}`, chainAttributes, values);
   }
 
   /** Deletes every rule of a chain. */
-  chainFlush(family: 4 | 6, table: string, chain: string): void {
-    this.#add(`flush chain ${chain}`, 'DELRULE', 0, family, ruleAttributes, { table, chain });
+  chainFlush(table: TableRef, chain: string): void {
+    const values = { table: table.name, chain };
+    this.#add('flush', 'DELRULE', 0, table, `chain ${chain}`, ruleAttributes, values);
   }
 
-  /** Adds a set or map. */
-  setAdd(family: 4 | 6, table: string, spec: SetSpec): void {
-    this.#add(`add set ${spec.name}`, 'NEWSET', NLM_F_CREATE, family, setAttributes, {
-      table,
-      name: spec.name,
-      flags: spec.data === undefined ? undefined : NFT_SET_MAP,
-      keyType: spec.key.id,
-      keyLength: spec.key.lengthBytes,
-      dataType: spec.data?.id,
-      // The kernel derives the length of a verdict.
-      dataLength: spec.data === VERDICT ? undefined : spec.data?.lengthBytes,
-      id: this.#operations.size + 1,
-      userdata: setUserdata({
-        comment: spec.comment,
-        hostEndianKey: spec.hostEndianKey ?? false,
-        hostEndianData: spec.hostEndianData ?? false,
-      }),
-    });
+  /** Adds a rule at the end of a chain, or after the rule with the handle `after`. */
+  ruleAdd(table: TableRef, chain: string, rule: RuleSpec, after?: bigint): void {
+    const values = { ...encodeRule(table.name, chain, rule), position: after };
+    const flags = NLM_F_CREATE | NLM_F_APPEND;
+    this.#add('add', 'NEWRULE', flags, table, ruleName(chain, rule), ruleAttributes, values);
   }
 
-  /** Adds elements, which must not be there with other data. */
-  elementsAdd(family: 4 | 6, table: string, set: string, elements: readonly Element[]): void {
-    this.#elements('NEWSETELEM', 'add elements to', NLM_F_CREATE, family, table, set, elements);
+  /** Adds a rule at the beginning of a chain, or before the rule with the handle `before`. */
+  ruleInsert(table: TableRef, chain: string, rule: RuleSpec, before?: bigint): void {
+    const values = { ...encodeRule(table.name, chain, rule), position: before };
+    const object = ruleName(chain, rule);
+    this.#add('insert', 'NEWRULE', NLM_F_CREATE, table, object, ruleAttributes, values);
   }
 
-  /** Deletes elements, which must be there. */
-  elementsDel(family: 4 | 6, table: string, set: string, keys: readonly Uint8Array[]): void {
-    const elements = keys.map((key) => ({ key, data: undefined }));
-    this.#elements('DELSETELEM', 'delete elements of', 0, family, table, set, elements);
+  /** Puts a rule in the place of the one with this handle; it gets a handle of its own. */
+  ruleReplace(table: TableRef, chain: string, handle: bigint, rule: RuleSpec): void {
+    const values = { ...encodeRule(table.name, chain, rule), handle };
+    const object = ruleName(chain, rule);
+    this.#add('replace', 'NEWRULE', NLM_F_REPLACE, table, object, ruleAttributes, values);
+  }
+
+  /** Deletes the rule with this handle. */
+  ruleDel(table: TableRef, chain: string, handle: bigint): void {
+    const values = { table: table.name, chain, handle };
+    const object = `rule ${handle} of chain ${chain}`;
+    this.#add('delete', 'DELRULE', 0, table, object, ruleAttributes, values);
+  }
+
+  /** Adds a set or map; there already is fine when it is of the same shape. */
+  setAdd(table: TableRef, set: SetSpec): void {
+    this.#setAdd(table, set, false);
   }
 
   /**
-   * Applies the batch, if it has any messages; it can't be used after that. Throws NetlinkError of
-   * the first message the kernel refused; nothing of the batch is applied then.
+   * Adds a set or map without a name, with all its elements. What it gives is for a lookup in a
+   * rule of the same batch; the set goes when that rule does.
    */
-  commit(): void {
-    const last = this.#last;
+  anonymousSetAdd(
+    table: TableRef,
+    set: Omit<SetSpec, 'name'>,
+    elements: readonly Element[],
+  ): Exclude<SetRef, string> {
+    const flags = [...new Set(['constant' as const, ...(set.flags ?? [])])];
+    const name =
+      set.data === undefined && set.objects === undefined ? ANONYMOUS_SET : ANONYMOUS_MAP;
+    const named = { ...set, name, flags };
+    const id = this.#setAdd(table, named, true);
+    this.#elements('add', 'NEWSETELEM', NLM_F_CREATE, table, named, elements, id);
+    return { name, id };
+  }
+
+  /** Deletes a set or map, which no rule must refer to. */
+  setDel(table: TableRef, name: string): void {
+    const values = { table: table.name, name };
+    this.#add('delete', 'DELSET', 0, table, `set ${name}`, setAttributes, values);
+  }
+
+  /** Adds elements; those that are there already must have the same data. */
+  elementsAdd(table: TableRef, set: SetShape, elements: readonly Element[]): void {
+    this.#elements('add', 'NEWSETELEM', NLM_F_CREATE, table, set, elements);
+  }
+
+  /** Adds elements, none of which must be there already. */
+  elementsCreate(table: TableRef, set: SetShape, elements: readonly Element[]): void {
+    const flags = NLM_F_CREATE | NLM_F_EXCL;
+    this.#elements('create', 'NEWSETELEM', flags, table, set, elements);
+  }
+
+  /** Deletes elements, which must be there. */
+  elementsDel(
+    table: TableRef,
+    set: SetShape,
+    elements: readonly Pick<Element, 'key' | 'keyEnd' | 'catchAll'>[],
+  ): void {
+    this.#elements('delete', 'DELSETELEM', 0, table, set, elements);
+  }
+
+  /** Deletes all elements of a set or map. */
+  setFlush(table: TableRef, name: string): void {
+    const values = { table: table.name, set: name };
+    this.#add('flush', 'DELSETELEM', 0, table, `set ${name}`, elementListAttributes, values);
+  }
+
+  /** Adds a named object; there already is fine. */
+  objectAdd(table: TableRef, object: ObjectSpec): void {
+    const values = {
+      table: table.name,
+      name: object.name,
+      type: OBJECT_TYPE[object.type],
+      ...encodeObject(object),
+    };
+    // The table is that of the object's own type, and so are the data; the compiler sees a union.
+    const attributes = objectAttributesOf[object.type] as (typeof objectAttributesOf)['counter'];
+    const typed = values as Attributes<typeof attributes>;
+    const name = `${object.type} ${object.name}`;
+    this.#add('add', 'NEWOBJ', NLM_F_CREATE, table, name, attributes, typed);
+  }
+
+  /** Deletes a named object, which no rule or element must use. */
+  objectDel(table: TableRef, type: ObjectType, name: string): void {
+    const values = { table: table.name, name, type: OBJECT_TYPE[type] };
+    this.#add('delete', 'DELOBJ', 0, table, `${type} ${name}`, objectAttributes, values);
+  }
+
+  /**
+   * Applies the batch, if it has any messages; it can't be used after that. With `generation`, only
+   * while the ruleset still is at it. Nothing is applied when it throws: BatchError when the kernel
+   * refuses, GenerationChangedError when another change came first.
+   */
+  commit(options: { readonly generation?: number | undefined } = {}): void {
+    const last = this.#operations.at(-1);
     if (last === undefined) return;
+    const { generation } = options;
+    const datagram = new Writer(this.#writer.length + 64);
+    const begin = this.#frame(datagram, BATCH_BEGIN, { generation });
+    const bodyAt = datagram.length;
     // Only the last change asks for an answer; refusals are always sent.
-    this.#writer.patchU16(last.flagsAt, last.flags | NLM_F_ACK);
-    this.#frame(BATCH_END);
-    const acks = this.#connection.netlink.exchange(this.#writer.bytes());
-    for (const [sequence, ack] of acks) {
-      if (ack.errno === 0) continue;
-      throw new NetlinkError(this.#operations.get(sequence) ?? 'nftables batch', ack);
+    this.#writer.patchU16(last.at + FLAGS_OFFSET, last.flags | NLM_F_ACK);
+    datagram.raw(this.#writer.bytes());
+    this.#frame(datagram, BATCH_END, {});
+    const { sequence } = last;
+    const acks = this.#connection.netlink.exchange(datagram.bytes(), sequence);
+    if (generation !== undefined && acks.get(begin)?.errno === ERESTART) {
+      throw new GenerationChangedError(generation);
     }
-    if (!acks.has(last.sequence)) {
-      throw new BatchLostError(this.#operations.get(last.sequence) ?? '');
+    this.#check(acks, begin, datagram.bytes().subarray(bodyAt));
+    if (!acks.has(sequence)) throw new BatchLostError(last.description);
+  }
+
+  /** Throws what was refused, if anything was. */
+  #check(acks: ReadonlyMap<number, Ack>, begin: number, body: Uint8Array): void {
+    const faults: BatchFault[] = [];
+    for (const [index, operation] of this.#operations.entries()) {
+      const ack = acks.get(operation.sequence);
+      if (ack === undefined || ack.errno === 0) continue;
+      const fault = faultIn(ack, operation.attributes, body.subarray(operation.at));
+      faults.push({ index, ack, error: new NetlinkError(operation.description, ack, fault) });
     }
+    const [first, ...others] = faults;
+    if (first !== undefined) throw new BatchError([first, ...others]);
+    // What concerns the batch as a whole is answered to its beginning.
+    const whole = acks.get(begin);
+    if (whole !== undefined && whole.errno !== 0) throw new NetlinkError('nftables batch', whole);
+  }
+
+  #setAdd(table: TableRef, set: SetSpec, anonymous: boolean): number {
+    this.#setCount += 1;
+    const values = encodeSet(table.name, set, this.#setCount, anonymous);
+    const object = `${values.dataType === undefined ? 'set' : 'map'} ${set.name}`;
+    this.#add('add', 'NEWSET', NLM_F_CREATE, table, object, setAttributes, values);
+    return this.#setCount;
   }
 
   #elements(
-    type: 'NEWSETELEM' | 'DELSETELEM',
     verb: string,
+    type: MessageName,
     flags: number,
-    family: 4 | 6,
-    table: string,
-    set: string,
+    table: TableRef,
+    set: SetShape,
     elements: readonly Element[],
+    setId?: number,
   ): void {
-    for (let at = 0; at < elements.length; at += ELEMENTS_PER_MESSAGE_MAX) {
-      const part = elements.slice(at, at + ELEMENTS_PER_MESSAGE_MAX);
-      this.#add(`${verb} ${set}`, type, flags, family, elementListAttributes, {
-        table,
-        set,
-        elements: part.map(({ key, data }) => ({ key: { value: key }, data })),
-      });
+    const object = `elements of set ${set.name}`;
+    for (let next = 0; next < elements.length; ) {
+      const part: ReturnType<typeof encodeElement>[number][] = [];
+      for (
+        let bytes = 0;
+        next < elements.length && bytes < ELEMENT_BYTES_PER_MESSAGE_MAX;
+        next += 1
+      ) {
+        const element = elements[next];
+        if (element === undefined) break;
+        part.push(...encodeElement(set, element));
+        bytes += elementBytesMax(element);
+      }
+      const values = { table: table.name, set: set.name, elements: part, setId };
+      this.#add(verb, type, flags, table, object, elementListAttributes, values);
     }
   }
 
   #add<T extends AttributeTable>(
-    operation: string,
-    type: Parameters<typeof messageType>[0],
+    verb: string,
+    type: MessageName,
     flags: number,
-    family: 4 | 6,
+    table: TableRef,
+    object: string,
     attributes: T,
     values: Attributes<T>,
   ): void {
     const sequence = this.#connection.netlink.nextSequence();
     const header = { type: messageType(type), flags: NLM_F_REQUEST | flags, sequence };
-    this.#last = { sequence, flagsAt: this.#writer.length + 6, flags: header.flags };
-    this.#operations.set(sequence, operation);
+    const name = object === '' ? tableName(table) : `${object} of ${tableName(table)}`;
+    const description = `${verb} ${name}`;
+    const at = this.#writer.length;
+    this.#operations.push({ description, sequence, at, flags: header.flags, attributes });
     const payload = { header: nfgenmsg, attributes };
     encodeMessage(this.#writer, header, () =>
-      encodePayload(this.#writer, payload, { family: NFPROTO[family] }, values),
+      encodePayload(this.#writer, payload, { family: NFPROTO[table.family] }, values),
     );
   }
 
-  #frame(type: number): void {
+  #frame(writer: Writer, type: number, values: Attributes<typeof batchAttributes>): number {
     const sequence = this.#connection.netlink.nextSequence();
-    encodeMessage(this.#writer, { type, flags: NLM_F_REQUEST, sequence }, () =>
-      nfgenmsg.encode(this.#writer, { resourceId: BATCH_RESOURCE }),
-    );
+    encodeMessage(writer, { type, flags: NLM_F_REQUEST, sequence }, () => {
+      nfgenmsg.encode(writer, { resourceId: BATCH_RESOURCE });
+      encodeAttributes(writer, batchAttributes, values);
+    });
+    return sequence;
   }
+}
+
+/** Where the flags are in struct nlmsghdr. */
+const FLAGS_OFFSET = 6;
+
+function ruleName(chain: string, rule: RuleSpec): string {
+  const comment = rule.comment === undefined ? '' : ` "${rule.comment}"`;
+  return `rule${comment} of chain ${chain}`;
+}
+
+/** What the attributes of an element take at most beside its bytes. */
+const ELEMENT_OVERHEAD_BYTES = 64;
+/** The same for a comment, a timeout or an expression. */
+const ELEMENT_EXTRA_BYTES = 256;
+
+function elementBytesMax(element: Element): number {
+  const { key, keyEnd, data, comment, timeoutMs, expressions = [] } = element;
+  const value = data !== undefined && 'value' in data ? data.value.length : 0;
+  const named = data !== undefined && !('value' in data) ? ELEMENT_EXTRA_BYTES : 0;
+  const extra =
+    (comment === undefined ? 0 : 1) + (timeoutMs === undefined ? 0 : 1) + expressions.length;
+  const keys = key.length + (keyEnd === undefined ? 0 : keyEnd.length + ELEMENT_OVERHEAD_BYTES);
+  return ELEMENT_OVERHEAD_BYTES + keys + value + named + extra * ELEMENT_EXTRA_BYTES;
 }

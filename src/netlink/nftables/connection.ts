@@ -3,54 +3,16 @@ import type { Netns } from '../../sys/netns.ts';
 import type { Attributes, AttributeTable } from '../attribute.ts';
 import { Connection } from '../connection.ts';
 import { netlinkErrno } from '../error.ts';
-import { decodePayload, encodePayload } from '../message.ts';
-import {
-  chainAttributes,
-  elementListAttributes,
-  nfgenmsg,
-  ruleAttributes,
-  setAttributes,
-  tableAttributes,
-} from './attributes.ts';
-import type { Expression } from './expression.ts';
-import { messageType } from './message-type.ts';
-
-const NETLINK_NETFILTER = 12; // linux/netlink.h
-
-/** The packet families podwire has tables in (linux/netfilter.h). */
-export const NFPROTO = { 4: 2, 6: 10 } as const;
-
-/** A chain as the kernel has it; `hook` is undefined for one that is only jumped to. */
-export interface Chain {
-  readonly name: string;
-  readonly type: string | undefined;
-  readonly hook: { readonly number: number; readonly priority: number } | undefined;
-}
-
-/** A set or map as the kernel has it; the type numbers are those of `types.ts`. */
-export interface SetInfo {
-  readonly name: string;
-  readonly flags: number;
-  readonly keyType: number;
-  readonly keyLength: number;
-  readonly dataType: number;
-  readonly dataLength: number;
-}
-
-/** What an element of a map holds: bytes, or a verdict to go on in a chain. */
-export type ElementData =
-  | { readonly value: Uint8Array }
-  | { readonly verdict: { readonly code: number; readonly chain: string } };
-
-/** An element of a set (`data` undefined) or map. */
-export interface Element {
-  readonly key: Uint8Array;
-  readonly data: ElementData | undefined;
-}
+import { decodePayload, encodePayload, type Message } from '../message.ts';
+import { NETLINK_NETFILTER, nfgenmsg } from '../netfilter.ts';
+import type { Writer } from '../writer.ts';
+import { generationAttributes } from './attributes.ts';
+import { type Family, familyOf, NFPROTO } from './family.ts';
+import { type MessageName, messageType } from './message-type.ts';
 
 /**
- * A conversation with nf_tables in one network namespace. It lists here; changes are made by a
- * Batch, which the kernel applies whole or not at all.
+ * A conversation with nf_tables in one network namespace. `list.ts` reads through it; changes are
+ * made by a Batch, which the kernel applies whole or not at all.
  */
 export class NftablesConnection implements Disposable {
   readonly netlink: Connection;
@@ -64,6 +26,11 @@ export class NftablesConnection implements Disposable {
     return new NftablesConnection(Connection.open(NETLINK_NETFILTER, netns));
   }
 
+  /** The same over a connection that is open, such as one to the fake kernel; closed with it. */
+  static over(netlink: Connection): NftablesConnection {
+    return new NftablesConnection(netlink);
+  }
+
   close(): void {
     this.netlink.close();
   }
@@ -73,109 +40,99 @@ export class NftablesConnection implements Disposable {
   }
 }
 
-/** The names of the tables of a family. */
-export function tableList(connection: NftablesConnection, family: 4 | 6): string[] {
-  return dump(connection, 'list tables', 'GETTABLE', family, tableAttributes, {}).map(
-    (table) => table.name ?? '',
-  );
+/** One object of a listing, with the family of the table it is in. */
+export interface Listed<T extends AttributeTable> {
+  readonly family: Family;
+  readonly attributes: Attributes<T>;
+  /** The attributes as they came, valid until the next receive. */
+  readonly bytes: Uint8Array;
 }
 
-/** The chains of a table. */
-export function chainList(connection: NftablesConnection, family: 4 | 6, table: string): Chain[] {
-  // The kernel filters this dump by family only.
-  return dump(connection, 'list chains', 'GETCHAIN', family, chainAttributes, {})
-    .filter((chain) => chain.table === table)
-    .map(({ name, type, hook }) => ({
-      name: name ?? '',
-      type,
-      hook:
-        hook === undefined
-          ? undefined
-          : { number: hook.number ?? 0, priority: (hook.priority ?? 0) | 0 },
-    }));
+/** What is asked for: a kind of message, the family, and attributes that narrow it down. */
+export interface Query<T extends AttributeTable> {
+  readonly operation: string;
+  readonly type: MessageName;
+  /** Without it objects of every family are listed. */
+  readonly family: Family | undefined;
+  readonly attributes: T;
+  readonly filter: Attributes<T>;
 }
 
-/** The rules of a table by the name of their chain, in order, each as its expressions. */
-export function ruleList(
+/**
+ * Lists objects. A table that is not there has none. Tables of families that podwire does not know
+ * are passed over.
+ */
+export function dump<T extends AttributeTable, R>(
   connection: NftablesConnection,
-  family: 4 | 6,
-  table: string,
-): Map<string, (readonly Expression[])[]> {
-  const rules = new Map<string, (readonly Expression[])[]>();
-  for (const rule of dump(connection, 'list rules', 'GETRULE', family, ruleAttributes, { table })) {
-    if (rule.table !== table) continue;
-    const chain = rule.chain ?? '';
-    const list = rules.get(chain) ?? [];
-    list.push(rule.expressions ?? []);
-    rules.set(chain, list);
-  }
-  return rules;
-}
-
-/** The sets and maps of a table, without their elements. */
-export function setList(connection: NftablesConnection, family: 4 | 6, table: string): SetInfo[] {
-  return dump(connection, 'list sets', 'GETSET', family, setAttributes, { table })
-    .filter((set) => set.table === table)
-    .map((set) => ({
-      name: set.name ?? '',
-      flags: set.flags ?? 0,
-      keyType: set.keyType ?? 0,
-      keyLength: set.keyLength ?? 0,
-      dataType: set.dataType ?? 0,
-      dataLength: set.dataLength ?? 0,
-    }));
-}
-
-/** The elements of a set or map. */
-export function elementList(
-  connection: NftablesConnection,
-  family: 4 | 6,
-  table: string,
-  set: string,
-): Element[] {
-  const filter = { table, set };
-  const operation = `list elements of ${set}`;
-  return dump(connection, operation, 'GETSETELEM', family, elementListAttributes, filter).flatMap(
-    (list) => (list.elements ?? []).map(decodeElement),
-  );
-}
-
-type ListedElement = NonNullable<Attributes<typeof elementListAttributes>['elements']>[number];
-
-function decodeElement({ key, data }: ListedElement): Element {
-  const verdict = data?.verdict;
-  let decoded: ElementData | undefined;
-  if (verdict !== undefined) {
-    decoded = { verdict: { code: verdict.code ?? 0, chain: verdict.chain ?? '' } };
-  } else if (data?.value !== undefined) {
-    decoded = { value: data.value };
-  }
-  return { key: key?.value ?? new Uint8Array(), data: decoded };
-}
-
-/** A dump of a table that is not there lists nothing. */
-function dump<T extends AttributeTable>(
-  connection: NftablesConnection,
-  operation: string,
-  type: Parameters<typeof messageType>[0],
-  family: 4 | 6,
-  attributes: T,
-  filter: Attributes<T>,
-): Attributes<T>[] {
-  const payload = { header: nfgenmsg, attributes };
-  const request = {
-    operation,
-    type: messageType(type),
-    write: (writer: Parameters<typeof encodePayload>[0]) =>
-      encodePayload(writer, payload, { family: NFPROTO[family] }, filter),
-  };
+  query: Query<T>,
+  decode: (listed: Listed<T>) => R,
+): R[] {
   try {
-    return connection.netlink.dump(
-      request,
-      (message) => decodePayload(payload, message.payload).attributes,
-    );
+    return connection.netlink
+      .dump(requestOf(query), (message) => decodeListed(query.attributes, message, decode))
+      .flat();
   } catch (error) {
     if (netlinkErrno(error) === ENOENT) return [];
     throw error;
   }
+}
+
+/** Gets what one request names; undefined when it is not there. */
+export function get<T extends AttributeTable, R>(
+  connection: NftablesConnection,
+  query: Query<T>,
+  decode: (listed: Listed<T>) => R,
+): R | undefined {
+  const found: R[] = [];
+  try {
+    connection.netlink.execute(requestOf(query), (message) => {
+      found.push(...decodeListed(query.attributes, message, decode));
+    });
+  } catch (error) {
+    if (netlinkErrno(error) === ENOENT) return undefined;
+    throw error;
+  }
+  return found[0];
+}
+
+function requestOf<T extends AttributeTable>(
+  query: Query<T>,
+): { operation: string; type: number; write: (writer: Writer) => void } {
+  const { operation, type, family, attributes, filter } = query;
+  const header = { family: family === undefined ? 0 : NFPROTO[family] };
+  return {
+    operation,
+    type: messageType(type),
+    write: (writer) => encodePayload(writer, { header: nfgenmsg, attributes }, header, filter),
+  };
+}
+
+function decodeListed<T extends AttributeTable, R>(
+  attributes: T,
+  message: Message,
+  decode: (listed: Listed<T>) => R,
+): R[] {
+  const decoded = decodePayload({ header: nfgenmsg, attributes }, message.payload);
+  const family = familyOf(decoded.header.family);
+  if (family === undefined) return [];
+  const bytes = message.payload.subarray(nfgenmsg.sizeBytes);
+  return [decode({ family, attributes: decoded.attributes, bytes })];
+}
+
+/** The generation the ruleset is at: any change of any table of the namespace gives a new one. */
+export function generationGet(connection: NftablesConnection): number {
+  const query = {
+    operation: 'get generation',
+    type: 'GETGEN',
+    family: undefined,
+    attributes: generationAttributes,
+    filter: {},
+  } as const;
+  let id = 0;
+  connection.netlink.execute(requestOf(query), ({ payload }) => {
+    id =
+      decodePayload({ header: nfgenmsg, attributes: generationAttributes }, payload).attributes
+        .id ?? 0;
+  });
+  return id;
 }

@@ -3,46 +3,121 @@
  * octet and a length octet, then the value.
  */
 
-/** NFTNL_UDATA_TABLE_COMMENT, NFTNL_UDATA_CHAIN_COMMENT and NFTNL_UDATA_RULE_COMMENT. */
+/** NFTNL_UDATA_TABLE_COMMENT, and the same of chains, rules, objects and elements. */
 const COMMENT = 0;
 const SET_KEY_BYTE_ORDER = 0;
 const SET_DATA_BYTE_ORDER = 1;
+const SET_MERGE_ELEMENTS = 2;
 const SET_COMMENT = 7;
+const ELEMENT_FLAGS = 1;
+/** NFTNL_SET_ELEM_F_INTERVAL_OPEN: an interval without an end. */
+const INTERVAL_OPEN = 1;
 const HOST_ENDIAN = 1;
 const BIG_ENDIAN = 2;
-const VALUE_BYTES_MAX = 255;
+/** nft(8) takes no longer comment (NFTNL_UDATA_COMMENT_MAXLEN). */
+const COMMENT_BYTES_MAX = 128;
 
-/** The comment of a table, chain or rule, which `nft list` prints. Throws RangeError over 254 octets. */
-export function commentUserdata(comment: string): Uint8Array {
-  return entry(COMMENT, cString(comment));
+/** The comment of a table, chain, rule or object. Throws RangeError over 127 octets. */
+export function commentUserdata(comment: string | undefined): Uint8Array | undefined {
+  return comment === undefined ? undefined : entry(COMMENT, cString(comment));
 }
 
-/** The comment of a set, and whether key and data are numbers of the host's byte order. */
-export function setUserdata(options: {
-  readonly comment: string;
+/** The comment in a table's, chain's, rule's, object's or element's userdata. */
+export function commentOf(userdata: Uint8Array | undefined): string | undefined {
+  return text(entriesOf(userdata).get(COMMENT));
+}
+
+/** What nft(8) has to know of a set to print it. */
+export interface SetUserdata {
+  readonly comment?: string | undefined;
+  /** The key is one number of the host's byte order. */
   readonly hostEndianKey: boolean;
-  readonly hostEndianData: boolean;
-}): Uint8Array {
+  /** The same for the data of a map; undefined for a set. */
+  readonly hostEndianData?: boolean | undefined;
+  /** nft(8) merges adjacent intervals when it adds them. */
+  readonly autoMerge: boolean;
+}
+
+/** A set's userdata. Throws RangeError over 127 octets of comment. */
+export function setUserdata(set: SetUserdata): Uint8Array {
+  const { comment, hostEndianKey, hostEndianData, autoMerge } = set;
   return Buffer.concat([
-    entry(SET_KEY_BYTE_ORDER, byteOrder(options.hostEndianKey)),
-    entry(SET_DATA_BYTE_ORDER, byteOrder(options.hostEndianData)),
-    entry(SET_COMMENT, cString(options.comment)),
+    entry(SET_KEY_BYTE_ORDER, u32(hostEndianKey ? HOST_ENDIAN : BIG_ENDIAN)),
+    ...(hostEndianData === undefined
+      ? []
+      : [entry(SET_DATA_BYTE_ORDER, u32(hostEndianData ? HOST_ENDIAN : BIG_ENDIAN))]),
+    ...(autoMerge ? [entry(SET_MERGE_ELEMENTS, u32(1))] : []),
+    ...(comment === undefined ? [] : [entry(SET_COMMENT, cString(comment))]),
   ]);
 }
 
-function byteOrder(host: boolean): Uint8Array {
+/** Reads a set's userdata; what is not there is as in a set that was made without any. */
+export function setUserdataOf(userdata: Uint8Array | undefined): SetUserdata {
+  const entries = entriesOf(userdata);
+  const dataOrder = entries.get(SET_DATA_BYTE_ORDER);
+  return {
+    comment: text(entries.get(SET_COMMENT)),
+    hostEndianKey: number(entries.get(SET_KEY_BYTE_ORDER)) === HOST_ENDIAN,
+    hostEndianData: dataOrder === undefined ? undefined : number(dataOrder) === HOST_ENDIAN,
+    autoMerge: number(entries.get(SET_MERGE_ELEMENTS)) === 1,
+  };
+}
+
+/** An element's userdata: its comment, and whether it begins an interval without an end. */
+export function elementUserdata(
+  comment: string | undefined,
+  openInterval: boolean,
+): Uint8Array | undefined {
+  if (comment === undefined && !openInterval) return undefined;
+  return Buffer.concat([
+    ...(comment === undefined ? [] : [entry(COMMENT, cString(comment))]),
+    ...(openInterval ? [entry(ELEMENT_FLAGS, u32(INTERVAL_OPEN))] : []),
+  ]);
+}
+
+/** The entries by type. What is cut short is left out: other programs may write what they like. */
+function entriesOf(userdata: Uint8Array | undefined): ReadonlyMap<number, Uint8Array> {
+  const entries = new Map<number, Uint8Array>();
+  if (userdata === undefined) return entries;
+  for (let at = 0; at + 2 <= userdata.length; ) {
+    const type = userdata[at] ?? 0;
+    const end = at + 2 + (userdata[at + 1] ?? 0);
+    if (end > userdata.length) break;
+    entries.set(type, userdata.subarray(at + 2, end));
+    at = end;
+  }
+  return entries;
+}
+
+function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, host ? HOST_ENDIAN : BIG_ENDIAN, true);
+  new DataView(bytes.buffer).setUint32(0, value, true);
   return bytes;
 }
 
-function cString(text: string): Uint8Array {
-  return new TextEncoder().encode(`${text}\0`);
+function number(bytes: Uint8Array | undefined): number | undefined {
+  if (bytes === undefined || bytes.length < 4) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
+const textDecoder = new TextDecoder();
+
+function text(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined) return undefined;
+  const end = bytes.indexOf(0);
+  return textDecoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+function cString(value: string): Uint8Array {
+  const bytes = new TextEncoder().encode(`${value}\0`);
+  if (bytes.length > COMMENT_BYTES_MAX) {
+    throw new RangeError(
+      `nftables comment of ${bytes.length - 1} bytes, expected at most ${COMMENT_BYTES_MAX - 1}`,
+    );
+  }
+  return bytes;
 }
 
 function entry(type: number, value: Uint8Array): Uint8Array {
-  if (value.length > VALUE_BYTES_MAX) {
-    throw new RangeError(`nftables userdata of ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
-  }
   return Buffer.concat([Uint8Array.of(type, value.length), value]);
 }

@@ -19,6 +19,11 @@ export class RouteConnection implements Disposable {
     return new RouteConnection(Connection.open(NETLINK_ROUTE, netns));
   }
 
+  /** The same over a connection that is open, such as one to the fake kernel; closed with it. */
+  static over(netlink: Connection): RouteConnection {
+    return new RouteConnection(netlink);
+  }
+
   close(): void {
     this.netlink.close();
   }

@@ -1,13 +1,13 @@
+import type { Chain } from '../../netlink/nftables/chain.ts';
+import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import {
-  type Chain,
   chainList,
   elementList,
-  type NftablesConnection,
   ruleList,
   setList,
   tableList,
-} from '../../netlink/nftables/connection.ts';
-import type { Expression } from '../../netlink/nftables/expression.ts';
+} from '../../netlink/nftables/list.ts';
 import { TABLE } from './layout.ts';
 import { hex, identityOf, type TablePlan } from './plan.ts';
 
@@ -28,17 +28,19 @@ export function readTable(
   family: 4 | 6,
   plan: TablePlan,
 ): ActualTable | undefined {
-  if (!tableList(connection, family).includes(TABLE)) return undefined;
-  const sets = setList(connection, family, TABLE);
-  const chains = chainList(connection, family, TABLE);
-  const rules = ruleList(connection, family, TABLE);
+  const table = TABLE[family];
+  const tables = tableList(connection, table.family);
+  if (!tables.some(({ name }) => name === table.name)) return undefined;
+  const sets = setList(connection, table);
+  const chains = chainList(connection, table);
+  const rules = Map.groupBy(ruleList(connection, table), (rule) => rule.chain);
   const setsFit = sets.every((set) => {
     const spec = plan.sets.find((each) => each.name === set.name);
     return (
       spec !== undefined &&
-      spec.key.id === set.keyType &&
-      spec.key.lengthBytes === set.keyLength &&
-      (spec.data?.id ?? 0) === set.dataType
+      spec.key.id === set.key.id &&
+      spec.key.lengthBytes === set.key.lengthBytes &&
+      spec.data?.id === set.data?.id
     );
   });
   return {
@@ -47,17 +49,15 @@ export function readTable(
     chains: new Map(
       chains.map(({ name }) => {
         const wanted = plan.chains.get(name)?.rules.map((rule) => rule.expressions);
-        return [name, { current: sameRules(wanted ?? [], rules.get(name) ?? []) }];
+        const actual = rules.get(name)?.map((rule) => rule.expressions);
+        return [name, { current: sameRules(wanted ?? [], actual ?? []) }];
       }),
     ),
     elements: new Map(
-      sets.map(({ name }) => [
-        name,
+      sets.map((set) => [
+        set.name,
         new Map(
-          elementList(connection, family, TABLE, name).map(({ key, data }) => [
-            hex(key),
-            identityOf(data),
-          ]),
+          elementList(connection, table, set).map(({ key, data }) => [hex(key), identityOf(data)]),
         ),
       ]),
     ),
@@ -86,8 +86,8 @@ function hookFits(chain: Chain, plan: TablePlan): boolean {
   const { hook } = spec;
   if (hook === undefined || chain.hook === undefined) return hook === chain.hook;
   return (
-    hook.type === chain.type &&
-    hook.number === chain.hook.number &&
+    hook.type === chain.hook.type &&
+    hook.hook === chain.hook.hook &&
     hook.priority === chain.hook.priority
   );
 }

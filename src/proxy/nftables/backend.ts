@@ -1,5 +1,6 @@
 import { Batch } from '../../netlink/nftables/batch.ts';
-import { NftablesConnection, tableList } from '../../netlink/nftables/connection.ts';
+import { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import { tableList } from '../../netlink/nftables/list.ts';
 import type { Netns } from '../../sys/netns.ts';
 import type { ProxyBackend, SyncResult } from '../backend.ts';
 import type { ServiceRoute } from '../model/route.ts';
@@ -53,9 +54,11 @@ export class NftablesBackend implements ProxyBackend {
     const batch = new Batch(this.#connection);
     const removed: string[] = [];
     for (const family of FAMILIES) {
-      if (!tableList(this.#connection, family).includes(TABLE)) continue;
-      batch.tableDel(family, TABLE);
-      removed.push(`table ${family === 4 ? 'ip' : 'ip6'} ${TABLE}`);
+      const table = TABLE[family];
+      const tables = tableList(this.#connection, table.family);
+      if (!tables.some(({ name }) => name === table.name)) continue;
+      batch.tableDel(table);
+      removed.push(`table ${table.family} ${table.name}`);
     }
     batch.commit();
     return removed;

@@ -1,23 +1,18 @@
-import type { Hook, SetSpec } from '../../netlink/nftables/batch.ts';
-import { NFPROTO } from '../../netlink/nftables/connection.ts';
+import { type ChainSpec as ChainShape, PRIORITY } from '../../netlink/nftables/chain.ts';
+import type { Expression } from '../../netlink/nftables/expression/expression.ts';
+import { loadMeta, loadNumber, loadPayload } from '../../netlink/nftables/expression/load.ts';
 import {
-  destinationNat,
-  type Expression,
-  jump,
-  loadPayload,
-  loadPriority,
-  loadRandom,
-  loadTransportProtocol,
   lookup,
   lookupMap,
   lookupVerdict,
-  masquerade,
-  matchDestinationNat,
-  PAYLOAD_NETWORK,
-  PAYLOAD_TRANSPORT,
-  reject,
-  storePriority,
-} from '../../netlink/nftables/expression.ts';
+  matchCtStatus,
+} from '../../netlink/nftables/expression/match.ts';
+import { destinationNat, masquerade } from '../../netlink/nftables/expression/nat.ts';
+import { storeMeta } from '../../netlink/nftables/expression/store.ts';
+import { jumpTo, rejectPort, verdict } from '../../netlink/nftables/expression/verdict.ts';
+import type { TableRef } from '../../netlink/nftables/family.ts';
+import type { RuleSpec } from '../../netlink/nftables/rule.ts';
+import type { SetSpec } from '../../netlink/nftables/set.ts';
 import {
   CLASSID,
   concat,
@@ -43,8 +38,11 @@ import {
  *   postrouting ── a translated connection whose endpoint is its own client is masqueraded
  */
 
-/** The name of podwire's table in each family. */
-export const TABLE = 'podwire';
+/** Podwire's table of each family. */
+export const TABLE = {
+  4: { family: 'ip', name: 'podwire' },
+  6: { family: 'ip6', name: 'podwire' },
+} as const satisfies Record<4 | 6, TableRef>;
 export const TABLE_COMMENT = 'Services, by podwire';
 
 export const SERVICE_IPS = 'service-ips';
@@ -53,17 +51,8 @@ export const PICK_CHAINS = 'pick-chains';
 export const HAIRPIN = 'hairpin';
 export const REFUSE = 'refuse';
 
-/** A rule with the comment it carries. */
-export interface RuleSpec {
-  readonly comment: string;
-  readonly expressions: readonly Expression[];
-}
-
-/** A chain with all its rules; `hook` for a base chain. */
-export interface ChainSpec {
-  readonly name: string;
-  readonly comment: string;
-  readonly hook?: Hook;
+/** A chain with all its rules. */
+export interface ChainSpec extends ChainShape {
   readonly rules: readonly RuleSpec[];
 }
 
@@ -73,13 +62,6 @@ const HEADER = {
   6: { source: 8, destination: 24, bytes: 16, type: IPV6_ADDR },
 } as const;
 const DESTINATION_PORT_OFFSET = 2; // of TCP, UDP and SCTP alike
-
-/** enum nf_inet_hooks and the priorities of linux/netfilter_ipv4.h. */
-const PRE_ROUTING = 0;
-const LOCAL_OUT = 3;
-const POST_ROUTING = 4;
-const NF_IP_PRI_NAT_DST = -100;
-const NF_IP_PRI_NAT_SRC = 100;
 
 /** How many 4-byte registers an address takes. */
 const wordsOf = (family: 4 | 6): number => HEADER[family].bytes / 4;
@@ -98,14 +80,12 @@ export function setSpecs(family: 4 | 6): SetSpec[] {
       comment: 'a Service: the number of its endpoints',
       key: concat(address, INET_PROTO, INET_SERVICE),
       data: CLASSID,
-      hostEndianData: true,
     },
     {
       name: PICK_CHAINS,
       comment: 'a number of endpoints: the chain that picks one',
       key: CLASSID,
       data: VERDICT,
-      hostEndianKey: true,
     },
     {
       name: ENDPOINTS,
@@ -117,7 +97,6 @@ export function setSpecs(family: 4 | 6): SetSpec[] {
       name: HAIRPIN,
       comment: 'an endpoint that reached itself through a Service',
       key: concat(address, address),
-      data: undefined,
     },
   ];
 }
@@ -126,12 +105,15 @@ export function setSpecs(family: 4 | 6): SetSpec[] {
 export function staticChains(family: 4 | 6): ChainSpec[] {
   const { source, bytes } = HEADER[family];
   const words = wordsOf(family);
-  const toServices: RuleSpec = { comment: 'to the Services', expressions: [jump('services')] };
+  const toServices: RuleSpec = {
+    comment: 'to the Services',
+    expressions: [verdict(jumpTo('services'))],
+  };
   return [
     {
       name: REFUSE,
       comment: 'Services without endpoints',
-      rules: [{ comment: 'no endpoint is ready', expressions: [reject(family)] }],
+      rules: [{ comment: 'no endpoint is ready', expressions: [rejectPort(TABLE[family].family)] }],
     },
     {
       name: 'services',
@@ -145,8 +127,8 @@ export function staticChains(family: 4 | 6): ChainSpec[] {
             // nft(8) up to 1.0.6 aborts when it lists a lookup that takes its key from another, so
             // the number goes through the packet's priority. That is the field nobody misses: only
             // a connection's first packet comes here, and forwarding sets it again from the TOS.
-            storePriority(0),
-            loadPriority(0),
+            storeMeta('priority', 0),
+            loadMeta('priority', 0),
             lookupVerdict(PICK_CHAINS, 0),
           ],
         },
@@ -155,28 +137,28 @@ export function staticChains(family: 4 | 6): ChainSpec[] {
     {
       name: 'prerouting',
       comment: 'traffic of pods and from outside',
-      hook: { type: 'nat', number: PRE_ROUTING, priority: NF_IP_PRI_NAT_DST },
+      hook: { type: 'nat', hook: 'prerouting', priority: PRIORITY.dstnat },
       rules: [toServices],
     },
     {
       name: 'output',
       comment: 'traffic of the node itself',
-      hook: { type: 'nat', number: LOCAL_OUT, priority: NF_IP_PRI_NAT_DST },
+      hook: { type: 'nat', hook: 'output', priority: PRIORITY.dstnat },
       rules: [toServices],
     },
     {
       name: 'postrouting',
       comment: 'makes replies come back through this node where they would not',
-      hook: { type: 'nat', number: POST_ROUTING, priority: NF_IP_PRI_NAT_SRC },
+      hook: { type: 'nat', hook: 'postrouting', priority: PRIORITY.srcnat },
       rules: [
         {
           comment: 'a pod that reached itself',
           expressions: [
-            ...matchDestinationNat(0),
-            loadPayload(PAYLOAD_NETWORK, source, bytes, 0),
-            loadPayload(PAYLOAD_NETWORK, HEADER[family].destination, bytes, words),
+            ...matchCtStatus('dnat', 0),
+            loadPayload('network', source, bytes, 0),
+            loadPayload('network', HEADER[family].destination, bytes, words),
             lookup(HAIRPIN, 0),
-            masquerade(),
+            masquerade({ flags: ['fully-random'] }),
           ],
         },
       ],
@@ -195,9 +177,9 @@ export function pickChainSpec(family: 4 | 6, count: number): ChainSpec {
         comment: 'a random slot',
         expressions: [
           ...loadServiceKey(family),
-          loadRandom(count, words + 2),
+          loadNumber('random', count, words + 2),
           lookupMap(ENDPOINTS, 0, 0),
-          destinationNat(NFPROTO[family], 0, words),
+          destinationNat({ family: TABLE[family].family, addressWord: 0, portWord: words }),
         ],
       },
     ],
@@ -209,8 +191,8 @@ function loadServiceKey(family: 4 | 6): Expression[] {
   const { destination, bytes } = HEADER[family];
   const words = wordsOf(family);
   return [
-    loadPayload(PAYLOAD_NETWORK, destination, bytes, 0),
-    loadTransportProtocol(words),
-    loadPayload(PAYLOAD_TRANSPORT, DESTINATION_PORT_OFFSET, 2, words + 1),
+    loadPayload('network', destination, bytes, 0),
+    loadMeta('l4proto', words),
+    loadPayload('transport', DESTINATION_PORT_OFFSET, 2, words + 1),
   ];
 }

@@ -1,8 +1,9 @@
 import type { Protocol } from '../../cluster/objects.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
-import type { SetSpec } from '../../netlink/nftables/batch.ts';
-import type { ElementData } from '../../netlink/nftables/connection.ts';
-import { VERDICT_GOTO } from '../../netlink/nftables/expression.ts';
+import type { Element } from '../../netlink/nftables/element.ts';
+import { goTo } from '../../netlink/nftables/expression/verdict.ts';
+import type { SetSpec } from '../../netlink/nftables/set.ts';
+import { concatValues, hostU32, networkU16 } from '../../netlink/nftables/value.ts';
 import type { ServiceRoute } from '../model/route.ts';
 import {
   type ChainSpec,
@@ -19,7 +20,7 @@ import {
 /** An element of a set or map; `identity` is equal for elements with equal data. */
 export interface PlannedElement {
   readonly key: Uint8Array;
-  readonly data: ElementData | undefined;
+  readonly data: Element['data'];
   readonly identity: string;
 }
 
@@ -39,20 +40,20 @@ export function planTable(family: 4 | 6, routes: readonly ServiceRoute[]): Table
   const sets = setSpecs(family);
   const chains = new Map(staticChains(family).map((chain) => [chain.name, chain]));
   const elements = new Map(sets.map((set) => [set.name, new Map<string, PlannedElement>()]));
-  const add = (set: string, key: Uint8Array, data: ElementData | undefined): void => {
+  const add = (set: string, key: Uint8Array, data: Element['data']): void => {
     elements.get(set)?.set(hex(key), { key, data, identity: identityOf(data) });
   };
   const counts = new Set<number>();
   for (const route of routes) {
     if (route.addr.family !== family) continue;
-    const service = [...route.addr.toBytes(), ...field(PROTOCOL_NUMBER[route.protocol], 1)];
-    const key = [...service, ...field(route.port, 2)];
+    const protocol = Uint8Array.of(PROTOCOL_NUMBER[route.protocol]);
+    const key = concatValues(route.addr.toBytes(), protocol, networkU16(route.port));
     const count = route.endpoints.length;
     counts.add(count);
-    add(SERVICE_IPS, Uint8Array.from(key), { value: hostEndian(count) });
+    add(SERVICE_IPS, key, { value: hostU32(count) });
     route.endpoints.forEach(({ addr, port }, slot) => {
-      add(ENDPOINTS, Uint8Array.of(...key, ...hostEndian(slot)), {
-        value: Uint8Array.of(...addr.toBytes(), ...field(port, 2)),
+      add(ENDPOINTS, concatValues(key, hostU32(slot)), {
+        value: concatValues(addr.toBytes(), networkU16(port)),
       });
       add(HAIRPIN, pairOf(addr), undefined);
     });
@@ -60,15 +61,16 @@ export function planTable(family: 4 | 6, routes: readonly ServiceRoute[]): Table
   for (const count of counts) {
     const name = pickChain(count);
     if (count > 0) chains.set(name, pickChainSpec(family, count));
-    add(PICK_CHAINS, hostEndian(count), { verdict: { code: VERDICT_GOTO, chain: name } });
+    add(PICK_CHAINS, hostU32(count), { verdict: goTo(name) });
   }
   return { sets, chains, elements };
 }
 
 /** Equal for equal data of elements, whether planned or read from the kernel. */
-export function identityOf(data: ElementData | undefined): string {
+export function identityOf(data: Element['data']): string {
   if (data === undefined) return '';
-  return 'value' in data ? hex(data.value) : `${data.verdict.code} ${data.verdict.chain}`;
+  if ('value' in data) return hex(data.value);
+  return 'object' in data ? data.object : `${data.verdict.code} ${data.verdict.chain ?? ''}`;
 }
 
 /** The bytes in hexadecimal. */
@@ -78,16 +80,5 @@ export function hex(bytes: Uint8Array): string {
 
 function pairOf(addr: Addr): Uint8Array {
   const bytes = addr.toBytes();
-  return Uint8Array.of(...bytes, ...bytes);
-}
-
-/** A field of a concatenated key: network byte order, padded to the register's 4 bytes. */
-function field(value: number, lengthBytes: 1 | 2): number[] {
-  return lengthBytes === 1 ? [value, 0, 0, 0] : [value >> 8, value & 255, 0, 0];
-}
-
-function hostEndian(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  return bytes;
+  return concatValues(bytes, bytes);
 }
