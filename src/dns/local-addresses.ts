@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Addr } from '../ipaddr/addr.ts';
-import { classify } from '../ipaddr/classify.ts';
+import { classify } from '../ipaddr/classify/classify.ts';
 import { parseAddr, tryParseAddr } from '../ipaddr/parse-addr.ts';
 
 const WILDCARDS = ['::', '0.0.0.0'];
@@ -20,5 +20,5 @@ export function localAddresses(address: string): Addr[] {
 }
 
 function isLinkLocal(addr: Addr): boolean {
-  return classify(addr).special.some(({ name }) => name.includes('link-local'));
+  return classify(addr).kind === 'link-local';
 }

@@ -1,14 +1,12 @@
 import type { Addr } from '../../ipaddr/addr.ts';
-import { Batch, type Hook } from '../../netlink/nftables/batch.ts';
-import { type NftablesConnection, tableList } from '../../netlink/nftables/connection.ts';
-import {
-  type Expression,
-  loadPayload,
-  loadTransportProtocol,
-  lookup,
-  PAYLOAD_NETWORK,
-  PAYLOAD_TRANSPORT,
-} from '../../netlink/nftables/expression.ts';
+import { Batch } from '../../netlink/nftables/batch.ts';
+import { PRIORITY } from '../../netlink/nftables/chain.ts';
+import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import type { Expression } from '../../netlink/nftables/expression/expression.ts';
+import { loadMeta, loadPayload } from '../../netlink/nftables/expression/load.ts';
+import { lookup } from '../../netlink/nftables/expression/match.ts';
+import { notrack } from '../../netlink/nftables/expression/store.ts';
+import { tableList } from '../../netlink/nftables/list.ts';
 import {
   concat,
   INET_PROTO,
@@ -16,9 +14,14 @@ import {
   IPV4_ADDR,
   IPV6_ADDR,
 } from '../../netlink/nftables/types.ts';
+import { concatValues, networkU16 } from '../../netlink/nftables/value.ts';
 
-/** The name of the table in each family. */
-export const TABLE = 'podwire-dns';
+/** The table of each family. */
+const TABLE = {
+  4: { family: 'ip', name: 'podwire-dns' },
+  6: { family: 'ip6', name: 'podwire-dns' },
+} as const;
+const COMMENT = 'DNS on the node itself, by podwire';
 const ASKED = 'asked';
 const ANSWERING = 'answering';
 
@@ -33,14 +36,6 @@ const DESTINATION_PORT_OFFSET = 2;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
-/** enum nf_inet_hooks, and NF_IP_PRI_RAW of linux/netfilter_ipv4.h: before connection tracking. */
-const PRE_ROUTING = 0;
-const LOCAL_OUT = 3;
-const NF_IP_PRI_RAW = -300;
-
-/** `notrack`: the packet is not tracked, and so never translated. */
-const notrack: Expression = { name: 'notrack' };
-
 /**
  * Keeps connection tracking off queries to `addresses` and off answers from them, in one transaction
  * that puts a table in the place of any that was there.
@@ -54,8 +49,8 @@ export function keepUntracked(
   for (const family of [4, 6] as const) {
     const own = addresses.filter((addr) => addr.family === family);
     // Added first so that it can be deleted: then none of an older one is left.
-    batch.tableAdd(family, TABLE, 'DNS on the node itself, by podwire');
-    batch.tableDel(family, TABLE);
+    batch.tableAdd({ ...TABLE[family], comment: COMMENT });
+    batch.tableDel(TABLE[family]);
     if (own.length > 0) addTable(batch, family, own, port);
   }
   batch.commit();
@@ -65,9 +60,9 @@ export function keepUntracked(
 export function releaseQueries(connection: NftablesConnection): void {
   const batch = new Batch(connection);
   for (const family of [4, 6] as const) {
-    if (!tableList(connection, family).includes(TABLE)) continue;
-    batch.chainFlush(family, TABLE, 'prerouting');
-    batch.chainFlush(family, TABLE, 'output-queries');
+    if (!isThere(connection, family)) continue;
+    batch.chainFlush(TABLE[family], 'prerouting');
+    batch.chainFlush(TABLE[family], 'output-queries');
   }
   batch.commit();
 }
@@ -77,41 +72,48 @@ export function removeTables(connection: NftablesConnection): string[] {
   const batch = new Batch(connection);
   const removed: string[] = [];
   for (const family of [4, 6] as const) {
-    if (!tableList(connection, family).includes(TABLE)) continue;
-    batch.tableDel(family, TABLE);
-    removed.push(`table ${family === 4 ? 'ip' : 'ip6'} ${TABLE}`);
+    if (!isThere(connection, family)) continue;
+    batch.tableDel(TABLE[family]);
+    removed.push(`table ${TABLE[family].family} ${TABLE[family].name}`);
   }
   batch.commit();
   return removed;
 }
 
+function isThere(connection: NftablesConnection, family: 4 | 6): boolean {
+  const table = TABLE[family];
+  return tableList(connection, table.family).some(({ name }) => name === table.name);
+}
+
 function addTable(batch: Batch, family: 4 | 6, addresses: readonly Addr[], port: number): void {
+  const table = TABLE[family];
   const key = concat(HEADER[family].type, INET_PROTO, INET_SERVICE);
-  batch.tableAdd(family, TABLE, 'DNS on the node itself, by podwire');
+  batch.tableAdd({ ...table, comment: COMMENT });
   const elements = addresses.flatMap((addr) =>
     [IPPROTO_TCP, IPPROTO_UDP].map((protocol) => ({
-      key: elementKey(addr, protocol, port),
-      data: undefined,
+      key: concatValues(addr.toBytes(), Uint8Array.of(protocol), networkU16(port)),
     })),
   );
   for (const [name, comment] of [
     [ASKED, 'where queries go'],
     [ANSWERING, 'the server itself'],
   ] as const) {
-    batch.setAdd(family, TABLE, { name, comment, key, data: undefined });
-    batch.elementsAdd(family, TABLE, name, elements);
+    const set = { name, comment, key };
+    batch.setAdd(table, set);
+    batch.elementsAdd(table, set, elements);
   }
   const { source, destination } = HEADER[family];
   const queries = match(family, destination, DESTINATION_PORT_OFFSET, ASKED);
   const answers = match(family, source, SOURCE_PORT_OFFSET, ANSWERING);
-  const hook = (number: number): Hook => ({ type: 'filter', number, priority: NF_IP_PRI_RAW });
-  for (const [chain, comment, number, expressions] of [
-    ['prerouting', 'queries of pods', PRE_ROUTING, queries],
-    ['output-queries', 'queries of the node itself', LOCAL_OUT, queries],
-    ['output-answers', 'answers', LOCAL_OUT, answers],
+  for (const [name, comment, hook, expressions] of [
+    ['prerouting', 'queries of pods', 'prerouting', queries],
+    ['output-queries', 'queries of the node itself', 'output', queries],
+    ['output-answers', 'answers', 'output', answers],
   ] as const) {
-    batch.chainAdd(family, TABLE, chain, comment, hook(number));
-    batch.ruleAdd(family, TABLE, chain, expressions, comment);
+    // Raw: before connection tracking.
+    const base = { type: 'filter', hook, priority: PRIORITY.raw } as const;
+    batch.chainAdd(table, { name, comment, hook: base });
+    batch.ruleAdd(table, name, { expressions, comment });
   }
 }
 
@@ -120,20 +122,10 @@ function match(family: 4 | 6, offset: number, portOffset: number, set: string): 
   const { bytes } = HEADER[family];
   const words = bytes / 4;
   return [
-    loadPayload(PAYLOAD_NETWORK, offset, bytes, 0),
-    loadTransportProtocol(words),
-    loadPayload(PAYLOAD_TRANSPORT, portOffset, 2, words + 1),
+    loadPayload('network', offset, bytes, 0),
+    loadMeta('l4proto', words),
+    loadPayload('transport', portOffset, 2, words + 1),
     lookup(set, 0),
-    notrack,
+    notrack(),
   ];
-}
-
-function elementKey(addr: Addr, protocol: number, port: number): Uint8Array {
-  const octets = addr.toBytes();
-  const key = new Uint8Array(octets.length + 8);
-  key.set(octets);
-  key[octets.length] = protocol;
-  key[octets.length + 4] = port >> 8;
-  key[octets.length + 5] = port & 255;
-  return key;
 }
