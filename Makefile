@@ -33,6 +33,13 @@ bench-start: build ## how long a plugin takes to start, beside the reference plu
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/start.ts
 
+bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's own sockets
+	@$(NODE) test/peers/build.ts coredns
+	@$(NODE) test/bench/dns.ts
+
+fuzz-dns: setup ## a million broken DNS messages, and the CPU each takes
+	@$(NODE) test/fuzz/dns.ts
+
 bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 	@$(NODE) test/bench/netlink.ts
 

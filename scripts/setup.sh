@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates conntrack ethtool iproute2 ipset iputils-ping ipvsadm libatomic1 netbase nftables python3 util-linux "$@"; do
+for package in bind9-dnsutils ca-certificates conntrack dnsperf ethtool iproute2 ipset iputils-ping ipvsadm knot libatomic1 netbase nftables python3 unbound util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done
@@ -20,6 +20,12 @@ if [ -n "$lacking" ]; then
   apt-get update -qq
   # shellcheck disable=SC2086 # the list is meant to be split
   apt-get install -y -qq --no-install-recommends $lacking >/dev/null
+  # Tests start these for themselves; nothing is to serve DNS on the machine because of them.
+  for service in knot unbound; do
+    case "$lacking " in
+      *" $service "*) systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
+    esac
+  done
 fi
 
 # npm writes this file last, so it is older than the lock file whenever an install is due.

@@ -1,13 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import { ClusterDns } from '../dns/dns.ts';
+import { localAddresses } from '../dns/local-addresses.ts';
+import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
+import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
+import type { Addr } from '../ipaddr/addr.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
+import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -22,6 +28,8 @@ export interface AgentOptions {
   /** DNS threads. */
   readonly dnsWorkers: number;
   readonly dnsTtlSeconds: number;
+  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
+  readonly dnsNodeLocal: readonly Addr[];
   readonly httpAddress: string;
   readonly httpPort: number;
   readonly log: Logger;
@@ -33,6 +41,7 @@ export class Agent {
   readonly #proxy: ServiceProxy;
   readonly #backend: NftablesBackend;
   readonly #dns: ClusterDns;
+  readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
   readonly #http: Server;
 
@@ -40,12 +49,14 @@ export class Agent {
     proxy: ServiceProxy,
     backend: NftablesBackend,
     dns: ClusterDns,
+    nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
     http: Server,
   ) {
     this.#proxy = proxy;
     this.#backend = backend;
     this.#dns = dns;
+    this.#nodeLocal = nodeLocal;
     this.#source = source;
     this.#http = http;
   }
@@ -76,33 +87,46 @@ export class Agent {
     const backend = undo.use(NftablesBackend.open());
     backend.probe();
     const proxy = undo.use(startProxy(store, backend, options, metrics));
+    const { dnsNodeLocal } = options;
+    const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
-      address: options.dnsAddress,
+      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
       port: options.dnsPort,
       workers: options.dnsWorkers,
-      clusterDomain: options.clusterDomain,
-      ttlSeconds: options.dnsTtlSeconds,
+      zone: {
+        ...KUBERNETES_ZONE_DEFAULTS,
+        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
+        ttlSeconds: options.dnsTtlSeconds,
+        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
+      },
+      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
       onFailure,
-      onPublish: (names, durationSeconds) => {
-        metrics.published(names);
-        log.debug({ names, durationSeconds }, 'DNS table published');
+      onPublish: (publication) => {
+        metrics.published(publication);
+        const { names, durationSeconds } = publication;
+        log.debug({ names, durationSeconds }, 'DNS names published');
       },
       ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
     });
     metrics.dns = dns;
     let http: Server;
+    let nodeLocal: NodeLocalKeeper | undefined;
     try {
+      if (isNodeLocal) {
+        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
+        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      }
       const health = {
         notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
       };
       http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
     } catch (error) {
-      await dns.stop();
+      await stopDns(dns, nodeLocal);
       throw error;
     }
     log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, dns, source, http);
+    return new Agent(proxy, backend, dns, nodeLocal, source, http);
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
@@ -112,8 +136,14 @@ export class Agent {
     this.#backend.close();
     this.#http.closeAllConnections();
     this.#http.close();
-    await this.#dns.stop();
+    await stopDns(this.#dns, this.#nodeLocal);
   }
+}
+
+/** A node that took addresses over gives them back while its server still answers. */
+async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+  const stop = () => dns.stop();
+  await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
 function startProxy(

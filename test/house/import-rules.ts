@@ -124,11 +124,25 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule('src/dns/wire', ['src/ipaddr', errors], 'the wire format depends on no zone'),
   rule('src/dns/zone', ['src/dns/wire', ...state, 'src/ipaddr', errors], 'planning a zone is pure'),
-  rule('src/dns/table', ['src/dns/wire', 'src/dns/zone', errors], 'a table is only bytes'),
+  rule(
+    'src/dns/table',
+    ['src/dns/wire', 'src/dns/zone', 'src/ipaddr', errors],
+    'a table is only bytes',
+  ),
   rule(
     'src/dns/server',
     ['src/dns/table', 'src/dns/wire', ...base],
     'threads answer from a table and know no cluster',
+  ),
+  rule(
+    'src/dns/node-local',
+    ['src/netlink', ...base],
+    "taking addresses over is the kernel's business, and no zone's",
+  ),
+  rule(
+    'src/dns/explain',
+    ['src/dns', ...state, 'src/ipaddr', errors],
+    'an explanation asks what the server asks',
   ),
   rule(
     'src/agent',

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { NodeLocal } from '../../dns/node-local/node-local.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
 import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 
@@ -9,7 +10,8 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
     using backend = NftablesBackend.open();
-    const removed = backend.cleanup();
+    // First what takes queries from the proxy, then the proxy's own.
+    const removed = [...NodeLocal.cleanup(), ...backend.cleanup()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(

@@ -25,7 +25,9 @@ describe('assignSlots', () => {
   });
 
   it('gives every endpoint one slot, and moves no more than it must', () => {
-    const letters = fc.uniqueArray(fc.constantFrom(...'abcdefghijkl'), { maxLength: 12 });
+    const letters = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), {
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(letters, letters, (had, wanted) => {
         const before = targets(had.join(''));

@@ -62,7 +62,9 @@ describe('the lab', () => {
     expect(get('/readyz')).toBe('ok');
     const metrics = get('/metrics');
     expect(metrics).toContain('kubeproxy_sync_proxy_rules_duration_seconds_count');
-    expect(metrics).toMatch(/coredns_dns_responses_total\{rcode="NOERROR",proto="udp"\} [1-9]/);
+    expect(metrics).toMatch(
+      /coredns_dns_responses_total\{server="dns:\/\/:53",zone="\.",view="",rcode="NOERROR",plugin="kubernetes"\} [1-9]/,
+    );
   });
 
   it('says which line of a broken manifest is wrong, and keeps the last good state', async () => {

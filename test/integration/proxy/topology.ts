@@ -194,8 +194,9 @@ export class Topology implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const at = (room: Room, name: string, address: string): Promise<unknown> | undefined =>
-      this.#stations.get(room)?.ask({ command: 'listen', name, address, ports: PORTS });
+    const at = async (room: Room, name: string, address: string): Promise<void> => {
+      await this.#stations.get(room)?.ask({ command: 'listen', name, address, ports: PORTS });
+    };
     await Promise.all(
       FAMILIES.flatMap((family) => [
         at('a', 'a', ADDR.a[family]),

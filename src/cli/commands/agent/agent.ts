@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
+import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
@@ -13,6 +14,7 @@ interface Args extends ProxyArgs {
   'dns-port': number;
   'dns-workers': number;
   'dns-ttl': number;
+  'dns-node-local': string[];
   'http-address': string;
   'http-port': number;
   'log-level': string;
@@ -46,6 +48,12 @@ export const agentCommand: CommandModule<object, Args> = {
         describe: 'DNS threads',
       })
       .option('dns-ttl', { type: 'number', default: 5, describe: 'TTL of records in seconds' })
+      .option('dns-node-local', {
+        type: 'string',
+        array: true,
+        default: [],
+        describe: 'addresses to answer DNS on instead, which this node takes over',
+      })
       .option('http-address', {
         type: 'string',
         default: '127.0.0.1',
@@ -56,6 +64,7 @@ export const agentCommand: CommandModule<object, Args> = {
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
         proxyOptions(args);
+        for (const text of args['dns-node-local']) parseAddr(text);
         checkRange('dns-port', args['dns-port'], 0, 65_535);
         checkRange('http-port', args['http-port'], 0, 65_535);
         checkRange('dns-workers', args['dns-workers'], 1, 256);
@@ -94,6 +103,7 @@ async function run(args: Args): Promise<void> {
       dnsPort: args['dns-port'],
       dnsWorkers: args['dns-workers'],
       dnsTtlSeconds: args['dns-ttl'],
+      dnsNodeLocal: args['dns-node-local'].map(parseAddr),
       httpAddress: args['http-address'],
       httpPort: args['http-port'],
       log,
