@@ -84,7 +84,7 @@ export class Agent {
     undo.use(source);
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const backend = undo.use(NftablesBackend.open());
+    const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
     backend.probe();
     const proxy = undo.use(startProxy(store, backend, options, metrics));
     const { dnsNodeLocal } = options;

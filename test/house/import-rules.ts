@@ -114,7 +114,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/proxy/nftables',
-    ['src/proxy/backend.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
+    [
+      'src/proxy/backend.ts',
+      'src/proxy/node.ts',
+      'src/proxy/model',
+      ...state,
+      'src/netlink',
+      ...base,
+    ],
     'backends share backend.ts and the model, and never import one another',
   ),
   rule(

@@ -57,7 +57,7 @@ export function setSpecs(family: IpFamily): SetSpec[] {
     { name: SET.clusterAddrs, comment: 'all cluster IPs', key: address },
     {
       name: SET.serviceRanges,
-      comment: 'where cluster IPs come from',
+      comment: 'the ranges of cluster IPs',
       key: address,
       flags: ['interval'],
     },
