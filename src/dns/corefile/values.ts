@@ -5,7 +5,6 @@ import type { Directive } from './parse.ts';
 import { CorefileError, type Position } from './position.ts';
 import { parseZones } from './server-key.ts';
 
-const REGEX_LENGTH_MAX = 10_000;
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -129,27 +128,4 @@ export function parseListenAddress(token: Token): ListenAddress {
     fail(token, `expected an IP address before the port, got "${host}"`);
   }
   return { host: host === 'localhost' ? '127.0.0.1' : host, port };
-}
-
-/**
- * A regular expression as Go writes it: `(?P<name>...)` for a named group, `(?i)` in front for any
- * case. Refuses what JavaScript can't read.
- */
-export function parseRegex(token: Token): RegExp {
-  let source = token.text;
-  if (source.length > REGEX_LENGTH_MAX) {
-    fail(token, `expected a regular expression of at most ${REGEX_LENGTH_MAX} characters`);
-  }
-  let flags = '';
-  const leading = /^\(\?([is]+)\)/.exec(source);
-  if (leading !== null) {
-    flags = leading[1] ?? '';
-    source = source.slice(leading[0].length);
-  }
-  source = source.replaceAll('(?P<', '(?<').replaceAll('\\z', '$').replaceAll('\\A', '^');
-  try {
-    return new RegExp(source, flags);
-  } catch (error) {
-    return fail(token, `expected a regular expression: ${(error as Error).message}`);
-  }
 }
