@@ -47,7 +47,7 @@ rmSync(build, { recursive: true, force: true });
 mkdirSync(build, { recursive: true });
 const assets = [
   ['src/cli/main.ts', 'cli.cjs'],
-  ['src/dns/server/udp-worker.ts', 'dns-worker.cjs'],
+  ['src/dns/udp-worker.ts', 'dns-worker.cjs'],
 ] as const;
 await Promise.all([
   // Plugins pay for every line of the entry, so the command line must not be in it.

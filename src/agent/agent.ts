@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import { ClusterDns } from '../dns/dns.ts';
+import { localAddresses } from '../dns/local-addresses.ts';
+import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
+import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { ServiceProxy } from '../proxy/proxy.ts';
 import { serveHttp } from './http.ts';
@@ -75,15 +79,21 @@ export class Agent {
     const backend = undo.use(NftablesBackend.open());
     const proxy = undo.use(startProxy(store, backend, metrics, log));
     const dns = await ClusterDns.start(store, {
-      address: options.dnsAddress,
+      addresses: [options.dnsAddress],
       port: options.dnsPort,
       workers: options.dnsWorkers,
-      clusterDomain: options.clusterDomain,
-      ttlSeconds: options.dnsTtlSeconds,
+      zone: {
+        ...KUBERNETES_ZONE_DEFAULTS,
+        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
+        ttlSeconds: options.dnsTtlSeconds,
+        localAddresses: localAddresses(options.dnsAddress),
+      },
+      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
       onFailure,
-      onPublish: (names, durationSeconds) => {
-        metrics.published(names);
-        log.debug({ names, durationSeconds }, 'DNS table published');
+      onPublish: (publication) => {
+        metrics.published(publication);
+        const { names, durationSeconds } = publication;
+        log.debug({ names, durationSeconds }, 'DNS names published');
       },
       ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
     });

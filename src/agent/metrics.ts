@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClusterDns } from '../dns/dns.ts';
-import { rcodeName } from '../dns/wire/constants.ts';
+import type { ClusterDns, Publication } from '../dns/dns.ts';
+import { DnsMetrics } from './dns-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
 export class AgentMetrics {
@@ -9,7 +9,7 @@ export class AgentMetrics {
   readonly #syncLast: Gauge;
   readonly #syncFailures: Counter;
   readonly #services: Gauge;
-  readonly #names: Gauge;
+  readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
   #dns: ClusterDns | undefined;
 
@@ -32,11 +32,6 @@ export class AgentMetrics {
       registers,
     });
     this.#services = new Gauge({ name: 'podwire_services', help: 'Services known', registers });
-    this.#names = new Gauge({
-      name: 'podwire_dns_names',
-      help: 'Names in the DNS table',
-      registers,
-    });
     this.#manifestErrors = new Gauge({
       name: 'podwire_manifest_errors',
       help: 'Manifests that are broken now; their last good state is in force',
@@ -48,7 +43,7 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
-    this.#addDns();
+    this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
   /** The server whose counts are shown. */
@@ -63,39 +58,11 @@ export class AgentMetrics {
     else this.#syncLast.setToCurrentTime();
   }
 
-  published(names: number): void {
-    this.#names.set(names);
+  published(publication: Publication): void {
+    this.#dnsMetrics.published(publication);
   }
 
   manifestErrors(count: number): void {
     this.#manifestErrors.set(count);
-  }
-
-  /** The threads count in shared memory; it is read when somebody asks. */
-  #addDns(): void {
-    const stats = () => this.#dns?.server.stats();
-    new Counter({
-      name: 'coredns_dns_responses_total',
-      help: 'DNS answers by response code and transport',
-      labelNames: ['rcode', 'proto'],
-      registers: [this.registry],
-      collect() {
-        this.reset();
-        const now = stats();
-        for (const proto of ['udp', 'tcp'] as const) {
-          for (const [rcode, count] of now?.[proto] ?? []) {
-            this.inc({ rcode: rcodeName(rcode), proto }, count);
-          }
-        }
-      },
-    });
-    new Gauge({
-      name: 'podwire_dns_dropped',
-      help: 'DNS queries the kernel dropped since the start because the threads were busy',
-      registers: [this.registry],
-      collect() {
-        this.set(stats()?.dropped ?? 0);
-      },
-    });
   }
 }

@@ -1,8 +1,14 @@
 import * as v from 'valibot';
 import { PodwireError } from '../errors.ts';
 import { tryParseAddr } from '../ipaddr/parse-addr.ts';
-import type { ClusterObject, EndpointSlice, Service } from './objects.ts';
-import { endpointSliceSchema, serviceSchema } from './schema.ts';
+import type { ClusterObject, EndpointSlice, Pod, Service } from './objects.ts';
+import {
+  endpointSliceSchema,
+  namespaceSchema,
+  podSchema,
+  serviceImportSchema,
+  serviceSchema,
+} from './schema.ts';
 
 /** Steps from an object's root to a field: names, and numbers for list items. */
 export type FieldPath = readonly (string | number)[];
@@ -43,6 +49,17 @@ export function decodeObject(value: unknown): ClusterObject | undefined {
       return decodeService(value);
     case 'discovery.k8s.io/v1 EndpointSlice':
       return decodeEndpointSlice(value);
+    case 'v1 Namespace': {
+      const { metadata } = check(namespaceSchema, value);
+      return { kind: 'Namespace', metadata: { ...metadata, namespace: '' } };
+    }
+    case 'v1 Pod':
+      return decodePod(value);
+    case 'multicluster.x-k8s.io/v1alpha1 ServiceImport': {
+      const { metadata, spec } = check(serviceImportSchema, value);
+      const ports = spec.ports.map(({ name, ...port }) => ({ ...port, name: name ?? '' }));
+      return { kind: 'ServiceImport', metadata, type: spec.type, ips: spec.ips, ports };
+    }
     default:
       return undefined;
   }
@@ -77,6 +94,17 @@ function decodeService(value: unknown): Service {
   };
 }
 
+/** Of these phases a Pod does not come back, and its addresses are another's (core/v1 PodPhase). */
+const ENDED_PHASES = ['Succeeded', 'Failed', 'Unknown'];
+
+function decodePod(value: unknown): Pod {
+  const { metadata, status } = check(podSchema, value);
+  const { deletionTimestamp, ...rest } = metadata;
+  const isGone = deletionTimestamp !== undefined || ENDED_PHASES.includes(status.phase ?? '');
+  const all = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
+  return { kind: 'Pod', metadata: rest, podIPs: isGone ? [] : all };
+}
+
 function decodeEndpointSlice(value: unknown): EndpointSlice {
   const { metadata, addressType, endpoints, ports } = check(endpointSliceSchema, value);
   const family = addressType === 'IPv4' ? 4 : 6;
@@ -84,7 +112,8 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
     kind: 'EndpointSlice',
     metadata,
     addressType,
-    endpoints: (endpoints ?? []).map(({ addresses, hostname, nodeName, conditions }, index) => {
+    endpoints: (endpoints ?? []).map((endpoint, index) => {
+      const { addresses, hostname, nodeName, zone, targetRef, conditions } = endpoint;
       addresses.forEach((address, at) => {
         if (addressType === 'FQDN' || tryParseAddr(address)?.family === family) return;
         const path = ['endpoints', index, 'addresses', at];
@@ -95,6 +124,10 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
         addresses,
         ...(hostname === undefined ? {} : { hostname }),
         ...(nodeName === undefined ? {} : { nodeName }),
+        ...(zone === undefined ? {} : { zone }),
+        ...(targetRef?.kind === 'Pod' && targetRef.name !== undefined
+          ? { podName: targetRef.name }
+          : {}),
         conditions: {
           ...(ready == null ? {} : { ready }),
           ...(serving == null ? {} : { serving }),

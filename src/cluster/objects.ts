@@ -40,6 +40,10 @@ export interface Endpoint {
   readonly addresses: readonly string[];
   readonly hostname?: string;
   readonly nodeName?: string;
+  /** The topology zone the endpoint is in. */
+  readonly zone?: string;
+  /** The name of the Pod behind it (targetRef), where it is one. */
+  readonly podName?: string;
   readonly conditions: {
     readonly ready?: boolean;
     readonly serving?: boolean;
@@ -63,8 +67,31 @@ export interface EndpointSlice {
   readonly ports: readonly EndpointPort[];
 }
 
+/** core/v1 Namespace. It has no namespace itself: `metadata.namespace` is empty. */
+export interface Namespace {
+  readonly kind: 'Namespace';
+  readonly metadata: Metadata;
+}
+
+/** core/v1 Pod. */
+export interface Pod {
+  readonly kind: 'Pod';
+  readonly metadata: Metadata;
+  /** status.podIPs; empty before it has any, and once its phase says that it ended. */
+  readonly podIPs: readonly string[];
+}
+
+/** multicluster.x-k8s.io/v1alpha1 ServiceImport: a Service that several clusters offer (KEP-1645). */
+export interface ServiceImport {
+  readonly kind: 'ServiceImport';
+  readonly metadata: Metadata;
+  readonly type: 'ClusterSetIP' | 'Headless';
+  readonly ips: readonly string[];
+  readonly ports: readonly ServicePort[];
+}
+
 /** Any object the store holds. */
-export type ClusterObject = Service | EndpointSlice;
+export type ClusterObject = Service | EndpointSlice | Namespace | Pod | ServiceImport;
 
 /** `kind/namespace/name`: one object's identity in the store. */
 export function objectKey(object: ClusterObject): string {
@@ -73,6 +100,11 @@ export function objectKey(object: ClusterObject): string {
 
 /** The label by which an EndpointSlice names its Service (discovery.k8s.io/v1 LabelServiceName). */
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+
+/** The label by which an EndpointSlice names its ServiceImport (KEP-1645). */
+export const IMPORT_NAME_LABEL = 'multicluster.kubernetes.io/service-name';
+/** The label by which an EndpointSlice names the cluster it is from (KEP-1645). */
+export const SOURCE_CLUSTER_LABEL = 'multicluster.kubernetes.io/source-cluster';
 
 /** Whether new traffic may go to the endpoint: `ready` true or absent (EndpointConditions). */
 export function isReady(endpoint: Endpoint): boolean {

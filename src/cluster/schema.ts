@@ -123,6 +123,13 @@ export const endpointSliceSchema = v.object({
               ),
               hostname: v.optional(label('a host name')),
               nodeName: v.optional(v.string('expected a node name')),
+              zone: v.optional(v.string('expected a topology zone')),
+              targetRef: v.optional(
+                v.object(
+                  { kind: v.optional(v.string()), name: v.optional(v.string()) },
+                  'expected a reference to an object',
+                ),
+              ),
               conditions: v.optional(
                 v.object(
                   { ready: condition, serving: condition, terminating: condition },
@@ -152,5 +159,65 @@ export const endpointSliceSchema = v.object({
         v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
       ),
     ),
+  ),
+});
+
+/** core/v1 Namespace. */
+export const namespaceSchema = v.object({ metadata });
+
+const address = v.pipe(
+  v.string('expected an IP address'),
+  v.check((text) => tryParseAddr(text) !== undefined, 'expected an IP address'),
+);
+
+/** core/v1 Pod. */
+export const podSchema = v.object({
+  metadata: v.object(
+    { ...metadata.entries, deletionTimestamp: v.optional(v.string()) },
+    'expected metadata with a name',
+  ),
+  status: v.optional(
+    v.object(
+      {
+        phase: v.optional(v.string('expected the phase of a Pod')),
+        podIP: v.optional(address),
+        podIPs: v.optional(
+          v.pipe(
+            v.array(v.object({ ip: address }, 'expected an object with ip'), 'expected a list'),
+            v.maxLength(2, 'expected at most two addresses, one of each family'),
+          ),
+        ),
+      },
+      'expected the status of a Pod',
+    ),
+    {},
+  ),
+});
+
+/** multicluster.x-k8s.io/v1alpha1 ServiceImport. */
+export const serviceImportSchema = v.object({
+  metadata,
+  spec: v.object(
+    {
+      type: v.picklist(['ClusterSetIP', 'Headless'], 'expected "ClusterSetIP" or "Headless"'),
+      ips: v.optional(
+        v.pipe(
+          v.array(address, 'expected a list of addresses'),
+          v.maxLength(2, 'expected at most two addresses, one of each family'),
+        ),
+        [],
+      ),
+      ports: v.optional(
+        v.pipe(
+          v.array(
+            v.object({ name: portName, protocol, port }, 'expected a port with its number'),
+            'expected a list of ports',
+          ),
+          v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
+        ),
+        [],
+      ),
+    },
+    'expected the spec of a ServiceImport',
   ),
 });

@@ -1,56 +1,119 @@
+import { isHeadless } from '../cluster/objects.ts';
 import type { ClusterState, Store } from '../cluster/store.ts';
+import { ClusterZone } from './cluster-zone.ts';
 import { DnsServer, type DnsServerOptions } from './server/server.ts';
-import { buildTable } from './table/build.ts';
-import { planKubernetesZone } from './zone/kubernetes.ts';
+import type { KubernetesZoneOptions } from './zone/options.ts';
 
-/** Changes that come within this time of the first are published together. */
-const SETTLE_MS = 5;
+/** When the endpoints of a slice changed (core/v1 EndpointsLastChangeTriggerTime). */
+const TRIGGER_TIME = 'endpoints.kubernetes.io/last-change-trigger-time';
 
-/** What the cluster DNS is started with. */
-export interface ClusterDnsOptions extends DnsServerOptions {
-  readonly clusterDomain: string;
-  readonly ttlSeconds: number;
-  /** After each publication, with how many names there are and how long it took. */
-  readonly onPublish: (names: number, durationSeconds: number) => void;
+/** One change, from the moment pods changed to that in which DNS says so. */
+export interface Programming {
+  /** As CoreDNS labels it. */
+  readonly serviceKind: 'cluster_ip' | 'headless_with_selector';
+  readonly durationSeconds: number;
 }
 
-/** Keeps a DNS server's answers equal to the Services of a store. */
+/** What was published. */
+export interface Publication {
+  readonly names: number;
+  readonly tableBytes: number;
+  readonly durationSeconds: number;
+  readonly programming: readonly Programming[];
+}
+
+/** What the cluster DNS is started with. */
+export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'table'> {
+  readonly zone: KubernetesZoneOptions;
+  /** Whether the store has all there is; without it what is missing is SERVFAIL until `setSynced`. */
+  readonly isSynced?: boolean;
+  /** Address space for the table, by default TABLE_BYTES_MAX. */
+  readonly tableBytes?: number;
+  readonly onPublish?: (publication: Publication) => void;
+}
+
+/** Keeps a DNS server's answers equal to the Services of a store, at once. */
 export class ClusterDns {
   readonly server: DnsServer;
+  readonly zone: ClusterZone;
   readonly #options: ClusterDnsOptions;
-  #unsubscribe: () => void = () => {};
-  #settling: NodeJS.Timeout | undefined;
+  readonly #unsubscribe: () => void;
+  /** By Service, the newest time of a change that was measured. */
+  readonly #triggers = new Map<string, string>();
 
-  private constructor(server: DnsServer, options: ClusterDnsOptions) {
+  private constructor(
+    server: DnsServer,
+    zone: ClusterZone,
+    store: Store,
+    options: ClusterDnsOptions,
+  ) {
     this.server = server;
+    this.zone = zone;
     this.#options = options;
+    this.#unsubscribe = store.subscribe((state, services, others) => {
+      const start = performance.now();
+      try {
+        this.zone.update(state, services, others);
+      } catch (error) {
+        options.onFailure(error as Error);
+        return;
+      }
+      this.#published(start, this.#programming(state, services));
+    });
   }
 
-  /** Starts to listen and publishes what the store has. Rejects when it can't listen. */
+  /** Takes over what the store has and starts to listen. Rejects when it can't listen. */
   static async start(store: Store, options: ClusterDnsOptions): Promise<ClusterDns> {
-    const dns = new ClusterDns(await DnsServer.start(options), options);
-    await dns.#publish(store);
-    dns.#unsubscribe = store.subscribe((state) => {
-      dns.#settling ??= setTimeout(() => {
-        dns.#settling = undefined;
-        void dns.#publish(state).catch(options.onFailure);
-      }, SETTLE_MS);
-    });
+    const start = performance.now();
+    const zone = new ClusterZone(options.zone, options.tableBytes);
+    zone.load(store);
+    zone.setSynced(options.isSynced ?? true);
+    const dns = new ClusterDns(
+      await DnsServer.start({ ...options, table: zone.table }),
+      zone,
+      store,
+      options,
+    );
+    dns.#published(start, []);
     return dns;
+  }
+
+  /** Says whether what the store does not have is known not to exist. */
+  setSynced(isSynced: boolean): void {
+    this.zone.setSynced(isSynced);
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe();
-    clearTimeout(this.#settling);
     await this.server.stop();
   }
 
-  async #publish(state: ClusterState): Promise<void> {
-    const start = performance.now();
-    const { clusterDomain, ttlSeconds, onPublish } = this.#options;
-    const serial = Math.floor(Date.now() / 1000);
-    const zone = planKubernetesZone(state, { clusterDomain, ttlSeconds, serial });
-    await this.server.publish(buildTable(zone, ttlSeconds));
-    onPublish(zone.names().length, (performance.now() - start) / 1000);
+  #published(start: number, programming: readonly Programming[]): void {
+    this.#options.onPublish?.({
+      names: this.zone.nameCount,
+      tableBytes: this.zone.usedBytes,
+      durationSeconds: (performance.now() - start) / 1000,
+      programming,
+    });
+  }
+
+  #programming(state: ClusterState, services: readonly string[]): Programming[] {
+    const now = Date.now();
+    return services.flatMap((key) => {
+      const service = state.services.get(key);
+      if (service === undefined) {
+        this.#triggers.delete(key);
+        return [];
+      }
+      const slices = state.slicesOf(service.metadata.namespace, service.metadata.name);
+      const times = slices.map(({ metadata }) => metadata.annotations[TRIGGER_TIME] ?? '');
+      const newest = times.sort().at(-1) ?? '';
+      if (newest === '' || newest <= (this.#triggers.get(key) ?? '')) return [];
+      this.#triggers.set(key, newest);
+      const durationSeconds = (now - Date.parse(newest)) / 1000;
+      if (!(durationSeconds >= 0)) return [];
+      const serviceKind = isHeadless(service) ? 'headless_with_selector' : 'cluster_ip';
+      return [{ serviceKind, durationSeconds }];
+    });
   }
 }

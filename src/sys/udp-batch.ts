@@ -1,21 +1,18 @@
+import { AF_INET, NAME_BYTES, openBoundSocket } from './bound-socket.ts';
 import { EAGAIN, EINTR } from './errno.ts';
-import { type Fd, openSocket, setOption, setReceiveTimeout, trySetOption } from './fd.ts';
+import { setOption, setReceiveTimeout, trySetOption } from './fd.ts';
 import { check, errno, fixedMemory, libc } from './libc.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
-const SO_REUSEPORT = 15;
 const SO_RCVBUFFORCE = 33;
 const SO_RXQ_OVFL = 40;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
 const IPPROTO_IPV6 = 41;
-const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_PKTINFO = 50;
+const MSG_DONTWAIT = 0x40;
 const MSG_WAITFORONE = 0x10000;
 
 /* struct mmsghdr of 64-bit Linux: a struct msghdr of 56 bytes, the length, padding. */
@@ -27,26 +24,61 @@ const HEADER_FLAGS = 48;
 const HEADER_LENGTH = 56;
 
 const IOVEC_BYTES = 16;
-const NAME_BYTES = 28; // struct sockaddr_in6, the larger of the two
 const CMSG_HEADER_BYTES = 16;
 const CONTROL_BYTES = 96; // room for IPV6_PKTINFO (40) and SO_RXQ_OVFL (24), with some to spare
 const PKTINFO4_BYTES = 12; // struct in_pktinfo
 const PKTINFO6_BYTES = 20; // struct in6_pktinfo
 
+/* Where a datagram came from and to, as it is handed to another thread. */
+const ORIGIN_NAME_LENGTH = NAME_BYTES;
+const ORIGIN_PKTINFO_LENGTH = NAME_BYTES + 1;
+const ORIGIN_PKTINFO = NAME_BYTES + 4;
+/** Octets of an origin, see `copyOrigin`. */
+export const ORIGIN_BYTES = ORIGIN_PKTINFO + PKTINFO6_BYTES;
+
 /** What a UdpBatchSocket is made with. */
 export interface UdpBatchOptions {
-  /** 4 or 16 octets; 16 zero octets take both families. */
-  readonly address: Uint8Array;
-  /** 0 lets the kernel choose; `port` then tells. */
-  readonly port: number;
   /** The most datagrams one `receive` takes. */
   readonly batchMax: number;
   /** A longer datagram is cut to this. */
   readonly datagramBytesMax: number;
   readonly replyBytesMax: number;
+}
+
+/** What a UDP socket is opened with. */
+export interface UdpOptions {
+  /** 4 or 16 octets; 16 zero octets take both families. */
+  readonly address: Uint8Array;
+  /** 0 lets the kernel choose; `port` then tells. */
+  readonly port: number;
   readonly receiveBufferBytes: number;
   /** `receive` gives 0 after this long without a datagram. */
   readonly receiveTimeoutMs: number;
+}
+
+/** A UDP socket that tells the addresses datagrams were sent to, for a UdpBatchSocket to use. */
+export interface UdpSocket extends Disposable {
+  readonly fd: number;
+  readonly port: number;
+  readonly isV4: boolean;
+}
+
+/** Opens and binds a UDP socket. Throws SysError, such as EADDRINUSE. */
+export function openUdpSocket(options: UdpOptions): UdpSocket {
+  using stack = new DisposableStack();
+  const { fd, port } = openBoundSocket('udp', options.address, options.port);
+  stack.use(fd);
+  // Only root may pass the system's limit; what an ordinary process gets instead is fine too.
+  if (!trySetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBufferBytes)) {
+    trySetOption(fd, SOL_SOCKET, SO_RCVBUF, options.receiveBufferBytes);
+  }
+  trySetOption(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  const isV4 = options.address.length === 4;
+  if (isV4) setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  else setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  setReceiveTimeout(fd, options.receiveTimeoutMs);
+  stack.move();
+  return { fd: fd.number, port, isV4, [Symbol.dispose]: () => fd.close() };
 }
 
 /**
@@ -55,57 +87,41 @@ export interface UdpBatchOptions {
  * for each thread. A reply leaves from the address its query was sent to, also on a wildcard
  * socket (IP_PKTINFO, ip(7); RFC 3542 section 6.2).
  */
-export class UdpBatchSocket implements Disposable {
-  readonly port: number;
-  readonly #fd: Fd;
-  readonly #family: number;
+export class UdpBatchSocket {
+  readonly #fd: number;
+  readonly #isV4: boolean;
   readonly #batchMax: number;
   readonly #requests: readonly Uint8Array[];
   readonly #replies: readonly Uint8Array[];
   readonly #replyLengths: Uint32Array;
+  readonly #names: Uint8Array;
+  readonly #clients4: readonly Uint8Array[];
+  readonly #clients6: readonly Uint8Array[];
   readonly #received: Headers;
   readonly #toSend: Headers;
   #count = 0;
   #kernelDrops = 0;
   #sendErrors = 0;
 
-  private constructor(fd: Fd, family: number, port: number, options: UdpBatchOptions) {
-    this.#fd = fd;
-    this.#family = family;
-    this.port = port;
+  /** The socket may be another thread's, who keeps it open for as long as this one is used. */
+  constructor(socket: Pick<UdpSocket, 'fd' | 'isV4'>, options: UdpBatchOptions) {
+    this.#fd = socket.fd;
+    this.#isV4 = socket.isV4;
     this.#batchMax = options.batchMax;
     this.#replyLengths = new Uint32Array(options.batchMax);
     const names = fixedMemory(options.batchMax * NAME_BYTES);
+    this.#names = names.bytes;
     this.#received = new Headers(options.batchMax, options.datagramBytesMax, names);
     this.#toSend = new Headers(options.batchMax, options.replyBytesMax, names);
     this.#requests = this.#received.slots;
     this.#replies = this.#toSend.slots;
-  }
-
-  /** Opens and binds the socket. Throws SysError, such as EADDRINUSE or EADDRNOTAVAIL. */
-  static open(options: UdpBatchOptions): UdpBatchSocket {
-    const family = options.address.length === 4 ? AF_INET : AF_INET6;
-    using stack = new DisposableStack();
-    const fd = stack.use(openSocket(family, SOCK_DGRAM, 0, 'UDP socket'));
-    setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    // Only root may pass the system's limit; what an ordinary process gets instead is fine too.
-    if (!trySetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBufferBytes)) {
-      trySetOption(fd, SOL_SOCKET, SO_RCVBUF, options.receiveBufferBytes);
-    }
-    trySetOption(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-    if (family === AF_INET) {
-      setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    } else {
-      setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-      setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    }
-    setReceiveTimeout(fd, options.receiveTimeoutMs);
-    const name = socketName(family, options.address, options.port);
-    const detail = `UDP port ${options.port}`;
-    check('bind', libc.bind(fd.number, name, name.length), detail);
-    const socket = new UdpBatchSocket(fd, family, boundPort(fd), options);
-    stack.move();
-    return socket;
+    const views = (start: number, length: number) =>
+      Array.from({ length: options.batchMax }, (_, index) =>
+        names.bytes.subarray(index * NAME_BYTES + start, index * NAME_BYTES + start + length),
+      );
+    // An IPv4 client of a socket for both families stands at the end of a mapped address.
+    this.#clients4 = views(this.#isV4 ? 4 : 20, 4);
+    this.#clients6 = views(8, 16);
   }
 
   /** Datagrams the kernel dropped because the receive buffer was full, as last reported. */
@@ -119,16 +135,18 @@ export class UdpBatchSocket implements Disposable {
   }
 
   /**
-   * Waits for datagrams and takes all that are there, at most `batchMax`. Gives their number; 0
-   * after the receive timeout. The request slots are valid until the next call.
+   * Takes all datagrams that are there, at most `batchMax`, and waits for one where there is none,
+   * unless `wait` is false. Gives their number; 0 after the receive timeout. The request slots are
+   * valid until the next call.
    */
-  receive(): number {
+  receive(wait = true): number {
     const { bytes } = this.#received;
     this.#received.reset();
-    const count = libc.recvmmsg(this.#fd.number, bytes, this.#batchMax, MSG_WAITFORONE, 0n);
+    const flags = wait ? MSG_WAITFORONE : MSG_DONTWAIT;
+    const count = libc.recvmmsg(this.#fd, bytes, this.#batchMax, flags, 0n);
     if (count < 0) {
       const reason = errno();
-      if (reason !== EAGAIN && reason !== EINTR) check('recvmmsg', -1, `UDP port ${this.port}`);
+      if (reason !== EAGAIN && reason !== EINTR) check('recvmmsg', -1, 'UDP socket');
       this.#count = 0;
       return 0;
     }
@@ -147,6 +165,29 @@ export class UdpBatchSocket implements Disposable {
     return this.#received.length(index);
   }
 
+  /** The address request `index` came from, 4 or 16 octets; valid until the next `receive`. */
+  clientAddress(index: number): Uint8Array {
+    if (this.#isV4 || isMapped(this.#names, index * NAME_BYTES + 8)) {
+      return slot(this.#clients4, index);
+    }
+    return slot(this.#clients6, index);
+  }
+
+  /** Writes where request `index` came from and to into `out[at..at + ORIGIN_BYTES]`. */
+  copyOrigin(index: number, out: Uint8Array, at: number): void {
+    const name = index * NAME_BYTES;
+    for (let octet = 0; octet < NAME_BYTES; octet += 1) {
+      out[at + octet] = this.#names[name + octet] ?? 0;
+    }
+    const pktinfo = this.#received.findPktinfo(index, this.#isV4);
+    out[at + ORIGIN_NAME_LENGTH] = this.#isV4 ? 16 : NAME_BYTES;
+    out[at + ORIGIN_PKTINFO_LENGTH] = pktinfo?.lengthBytes ?? 0;
+    if (pktinfo === undefined) return;
+    for (let octet = 0; octet < pktinfo.lengthBytes; octet += 1) {
+      out[at + ORIGIN_PKTINFO + octet] = this.#received.control[pktinfo.offset + octet] ?? 0;
+    }
+  }
+
   /** The slot to write the reply to request `index` into. */
   replyBuffer(index: number): Uint8Array {
     return slot(this.#replies, index);
@@ -161,7 +202,7 @@ export class UdpBatchSocket implements Disposable {
   send(): number {
     let prepared = 0;
     for (let index = 0; index < this.#count; index += 1) {
-      const pktinfo = this.#received.findPktinfo(index, this.#family === AF_INET);
+      const pktinfo = this.#received.findPktinfo(index, this.#isV4);
       this.#kernelDrops = Math.max(this.#kernelDrops, this.#received.drops);
       const length = this.#replyLengths[index] ?? 0;
       if (length === 0) continue;
@@ -177,7 +218,7 @@ export class UdpBatchSocket implements Disposable {
     let sent = 0;
     while (next < prepared) {
       const rest = this.#toSend.bytes.subarray(next * HEADER_BYTES, prepared * HEADER_BYTES);
-      const count = libc.sendmmsg(this.#fd.number, rest, prepared - next, 0);
+      const count = libc.sendmmsg(this.#fd, rest, prepared - next, 0);
       if (count > 0) {
         next += count;
         sent += count;
@@ -189,15 +230,62 @@ export class UdpBatchSocket implements Disposable {
     }
     return sent;
   }
+}
 
-  /** Closes the socket; a second call does nothing. */
-  close(): void {
-    this.#fd.close();
+/** Where a datagram came from, and to which address. */
+export interface Origin {
+  /** 4 or 16 octets; of an IPv4 client 4, also on a socket for both families. */
+  readonly client: Uint8Array;
+  readonly clientPort: number;
+  /** As `client`; empty when the kernel did not say. */
+  readonly local: Uint8Array;
+}
+
+/** Reads an origin written by `copyOrigin`. */
+export function readOrigin(origin: Uint8Array): Origin {
+  const view = new DataView(origin.buffer, origin.byteOffset, origin.byteLength);
+  const isV4 = view.getUint16(0, true) === AF_INET;
+  const unmapped = (bytes: Uint8Array) => (isMapped(bytes, 0) ? bytes.slice(12, 16) : bytes);
+  const pktinfo = origin.slice(
+    ORIGIN_PKTINFO,
+    ORIGIN_PKTINFO + (origin[ORIGIN_PKTINFO_LENGTH] ?? 0),
+  );
+  return {
+    client: isV4 ? origin.slice(4, 8) : unmapped(origin.slice(8, 24)),
+    clientPort: view.getUint16(2, false),
+    // struct in_pktinfo has the header's destination last (ip(7)), struct in6_pktinfo first.
+    local: isV4 ? pktinfo.slice(8, 12) : unmapped(pktinfo.slice(0, 16)),
+  };
+}
+
+/** Sends replies one at a time from a socket that another thread receives on. */
+export class UdpReplySender {
+  readonly #fd: number;
+  readonly #headers: Headers;
+  readonly #names = fixedMemory(NAME_BYTES);
+
+  constructor(fd: number, replyBytesMax: number) {
+    this.#fd = fd;
+    this.#headers = new Headers(1, replyBytesMax, this.#names);
   }
 
-  [Symbol.dispose](): void {
-    this.close();
+  /** Sends `reply` back to where `origin` came from. Gives whether the kernel took it. */
+  send(reply: Uint8Array, origin: Uint8Array): boolean {
+    const headers = this.#headers;
+    this.#names.bytes.set(origin.subarray(0, NAME_BYTES));
+    slot(headers.slots, 0).set(reply);
+    const lengthBytes = origin[ORIGIN_PKTINFO_LENGTH] ?? 0;
+    const nameLength = origin[ORIGIN_NAME_LENGTH] ?? 0;
+    const pktinfo = lengthBytes === 0 ? undefined : { offset: ORIGIN_PKTINFO, lengthBytes };
+    headers.prepare(0, 0, reply.length, nameLength, origin, pktinfo);
+    return libc.sendmmsg(this.#fd, headers.bytes, 1, MSG_DONTWAIT) === 1;
   }
+}
+
+/** Whether the 16 octets at `at` are an IPv4-mapped address (RFC 4291 section 2.5.5.2). */
+function isMapped(bytes: Uint8Array, at: number): boolean {
+  for (let octet = 0; octet < 10; octet += 1) if (bytes[at + octet] !== 0) return false;
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
 }
 
 interface Pktinfo {
@@ -256,6 +344,10 @@ class Headers {
     }
   }
 
+  get control(): Uint8Array {
+    return this.#control.bytes;
+  }
+
   length(index: number): number {
     return this.#view.getUint32(index * HEADER_BYTES + HEADER_LENGTH, true);
   }
@@ -292,14 +384,25 @@ class Headers {
     received: Headers,
     pktinfo: Pktinfo | undefined,
   ): void {
+    const nameLength = received.#view.getUint32(index * HEADER_BYTES + HEADER_NAME_LENGTH, true);
+    this.prepare(entry, index, lengthBytes, nameLength, received.control, pktinfo);
+  }
+
+  /** Makes entry `entry` what is in slot `index`, to name `index`; `pktinfo` is in `source`. */
+  prepare(
+    entry: number,
+    index: number,
+    lengthBytes: number,
+    nameLength: number,
+    source: Uint8Array,
+    pktinfo: Pktinfo | undefined,
+  ): void {
     const header = entry * HEADER_BYTES;
-    const from = index * HEADER_BYTES;
     const name = this.#names.address + BigInt(index * NAME_BYTES);
     this.#view.setBigUint64(header, name, true);
-    const nameLength = received.#view.getUint32(from + HEADER_NAME_LENGTH, true);
     this.#view.setUint32(header + HEADER_NAME_LENGTH, nameLength, true);
     this.#setBuffer(entry, index, lengthBytes);
-    const controlLength = pktinfo === undefined ? 0 : this.#writePktinfo(entry, received, pktinfo);
+    const controlLength = pktinfo === undefined ? 0 : this.#writePktinfo(entry, source, pktinfo);
     this.#view.setUint32(header + HEADER_CONTROL_LENGTH, controlLength, true);
   }
 
@@ -314,7 +417,7 @@ class Headers {
    * Copies the address the query came to as the reply's source. The interface is left to the
    * routing table, except for a link-local address, which means nothing without it.
    */
-  #writePktinfo(entry: number, received: Headers, pktinfo: Pktinfo): number {
+  #writePktinfo(entry: number, source: Uint8Array, pktinfo: Pktinfo): number {
     const start = entry * CONTROL_BYTES;
     const data = start + CMSG_HEADER_BYTES;
     const isV4 = pktinfo.lengthBytes === PKTINFO4_BYTES;
@@ -322,7 +425,6 @@ class Headers {
     this.#controlView.setBigUint64(start, BigInt(length), true);
     this.#controlView.setInt32(start + 8, isV4 ? IPPROTO_IP : IPPROTO_IPV6, true);
     this.#controlView.setInt32(start + 12, isV4 ? IP_PKTINFO : IPV6_PKTINFO, true);
-    const source = received.#control.bytes;
     for (let at = 0; at < pktinfo.lengthBytes; at += 1) {
       this.#control.bytes[data + at] = source[pktinfo.offset + at] ?? 0;
     }
@@ -337,22 +439,4 @@ function slot(slots: readonly Uint8Array[], index: number): Uint8Array {
   const bytes = slots[index];
   if (bytes === undefined) throw new RangeError(`batch index ${index} of ${slots.length}`);
   return bytes;
-}
-
-/** struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)). */
-function socketName(family: number, address: Uint8Array, port: number): Uint8Array {
-  const name = new Uint8Array(family === AF_INET ? 16 : NAME_BYTES);
-  const view = new DataView(name.buffer);
-  view.setUint16(0, family, true);
-  view.setUint16(2, port, false);
-  name.set(address, family === AF_INET ? 4 : 8);
-  return name;
-}
-
-function boundPort(fd: Fd): number {
-  const name = new Uint8Array(NAME_BYTES);
-  const length = new Uint8Array(4);
-  new DataView(length.buffer).setUint32(0, NAME_BYTES, true);
-  check('getsockname', libc.getsockname(fd.number, name, length), 'UDP socket');
-  return new DataView(name.buffer).getUint16(2, false);
 }

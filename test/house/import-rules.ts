@@ -83,7 +83,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule('src/dns/wire', ['src/ipaddr', errors], 'the wire format depends on no zone'),
   rule('src/dns/zone', ['src/dns/wire', ...state, 'src/ipaddr', errors], 'planning a zone is pure'),
-  rule('src/dns/table', ['src/dns/wire', 'src/dns/zone', errors], 'a table is only bytes'),
+  rule(
+    'src/dns/table',
+    ['src/dns/wire', 'src/dns/zone', 'src/ipaddr', errors],
+    'a table is only bytes',
+  ),
   rule(
     'src/dns/server',
     ['src/dns/table', 'src/dns/wire', ...base],

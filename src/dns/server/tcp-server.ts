@@ -1,83 +1,76 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Table } from '../table/table.ts';
-import { Answerer, TCP_BYTES_MAX } from './answer.ts';
-import type { Counters } from './counters.ts';
+import { connectionAddress } from './address.ts';
+import { TcpConnection, type TcpHandler } from './tcp-connection.ts';
+import type { TcpLimits } from './tcp-limits.ts';
 
-const CONNECTIONS_MAX = 1000;
-/** RFC 7766 section 6.2.3 leaves the time to the server; CoreDNS waits this long. */
-const IDLE_TIMEOUT_MS = 10_000;
-const QUERIES_PER_CONNECTION_MAX = 10_000;
-/** A client that does not read its answers is cut off. */
-const UNSENT_BYTES_MAX = 1 << 20;
-
-/** DNS over TCP (RFC 7766): each message after its length; many queries on one connection. */
+/** DNS over TCP (RFC 7766): many queries on one connection, answered as they are ready. */
 export class TcpServer {
   readonly #server: Server;
-  readonly #table: () => Table | undefined;
-  readonly #counters: Counters;
-  readonly #answerer = new Answerer();
-  readonly #reply = new Uint8Array(TCP_BYTES_MAX);
-  readonly #sockets = new Set<Socket>();
+  readonly #limits: TcpLimits;
+  readonly #handler: TcpHandler;
+  readonly #connections = new Set<TcpConnection>();
+  readonly #perClient = new Map<string, number>();
+  #refused = 0;
 
-  /** `table` gives the newest table each time. */
-  constructor(table: () => Table | undefined, counters: Counters) {
-    this.#table = table;
-    this.#counters = counters;
-    this.#server = createServer((socket) => this.#serve(socket));
-    this.#server.maxConnections = CONNECTIONS_MAX;
+  constructor(handler: TcpHandler, limits: TcpLimits) {
+    this.#handler = handler;
+    this.#limits = limits;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+    this.#server.maxConnections = limits.connectionsMax;
+    this.#server.on('drop', () => {
+      this.#refused += 1;
+    });
   }
 
-  /** Listens on `host` and `port`. Rejects when it can't. */
-  async listen(host: string, port: number): Promise<void> {
+  /** Connections closed at once, for there were too many. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Listens on a socket that is bound, and becomes its owner. Rejects when it can't. */
+  async listen(fd: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: CONNECTIONS_MAX }, resolve);
+    this.#server.listen({ fd, backlog: this.#limits.connectionsMax }, resolve);
     await promise;
     this.#server.off('error', reject);
   }
 
-  /** Stops listening and cuts what is open. */
+  /** Takes no new connections, lets what is being answered be answered, and closes the rest. */
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    for (const socket of this.#sockets) socket.destroy();
+    for (const connection of this.#connections) connection.finish();
     await promise;
   }
 
-  #serve(socket: Socket): void {
-    let pending = Buffer.alloc(0);
-    let queries = 0;
-    this.#sockets.add(socket);
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
-    socket.on('close', () => this.#sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    socket.on('data', (chunk: Buffer<ArrayBuffer>) => {
-      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-      while (pending.length >= 2) {
-        const length = pending.readUInt16BE(0);
-        if (pending.length < 2 + length) return;
-        const isAnswered = this.#answer(socket, pending.subarray(2, 2 + length));
-        pending = pending.subarray(2 + length);
-        queries += 1;
-        const isTooMuch = queries >= QUERIES_PER_CONNECTION_MAX;
-        if (!isAnswered || isTooMuch || socket.writableLength > UNSENT_BYTES_MAX) {
-          socket.end();
-          return;
-        }
-      }
+  #accept(socket: Socket): void {
+    const peer = connectionAddress(socket.remoteAddress);
+    const local = connectionAddress(socket.localAddress);
+    const port = socket.remotePort;
+    const key = `${peer ?? ''}`;
+    const open = this.#perClient.get(key) ?? 0;
+    // A client that is gone already has no address any more.
+    if (peer === undefined || local === undefined || port === undefined) {
+      socket.destroy();
+      return;
+    }
+    if (open >= this.#limits.connectionsPerClientMax) {
+      this.#refused += 1;
+      socket.destroy();
+      return;
+    }
+    this.#perClient.set(key, open + 1);
+    const context = { client: peer, clientPort: port, local, transport: 'tcp' } as const;
+    const connection = new TcpConnection(socket, context, this.#handler, this.#limits);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      const left = (this.#perClient.get(key) ?? 1) - 1;
+      if (left === 0) this.#perClient.delete(key);
+      else this.#perClient.set(key, left);
     });
-  }
-
-  /** Gives false when what came is no query. */
-  #answer(socket: Socket, request: Uint8Array): boolean {
-    const table = this.#table();
-    const length = this.#answerer.answer(table, request, request.length, this.#reply, true);
-    if (length === 0) return false;
-    this.#counters.answered(this.#answerer.rcode);
-    const framed = Buffer.allocUnsafe(2 + length);
-    framed.writeUInt16BE(length, 0);
-    framed.set(this.#reply.subarray(0, length), 2);
-    socket.write(framed);
-    return true;
   }
 }

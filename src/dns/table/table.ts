@@ -1,94 +1,189 @@
 import { hashName } from '../wire/name.ts';
+import { findAddress, hasPrefix } from './address-tree.ts';
 import {
-  align4,
+  BUCKET_REMOVED,
+  BUCKETS_HEADER_BYTES,
+  ENTRY_FLAGS,
+  ENTRY_HASH,
   ENTRY_HEADER_BYTES,
-  FLAG_APEX,
+  ENTRY_NAME_BYTES,
+  ENTRY_RRSETS,
+  ENTRY_VIEW,
+  FLAG_BELOW,
+  FLAG_SYNCED,
+  HEADER,
   MAGIC,
+  READERS_WORD,
   RRSET_HEADER_BYTES,
-  TABLE_HEADER_BYTES,
 } from './format.ts';
 
-/** Where an rrset's parts are in the table's bytes; used again for the next one found. */
-export interface Rrset {
-  type: number;
-  count: number;
-  additionalCount: number;
-  /** Length of each record when all are alike, else 0. */
-  recordBytes: number;
-  start: number;
-  lengthBytes: number;
-  additionalLengthBytes: number;
+/** What a zone holds: a cluster's names, those of several clusters, or addresses backwards. */
+export type ZoneKind = 'cluster' | 'clusterset' | 'reverse4' | 'reverse6';
+
+/** A zone that is answered from a table. */
+export interface TableZone {
+  /** In wire form and lower case. */
+  readonly name: Uint8Array;
+  readonly kind: ZoneKind;
 }
 
-/** Reads a packed table without allocating. One object serves one thread. */
+/** All that is needed to read a table, in a form that can be sent to another thread. */
+export interface TableSource {
+  readonly memory: SharedArrayBuffer;
+  /** The longest first. */
+  readonly zones: readonly TableZone[];
+  /** What PTR and NS records end in: the first of the cluster's own zones, in wire form. */
+  readonly home: Uint8Array;
+  /** Wire names in and below which a name that isn't there is somebody else's to answer. */
+  readonly fallthrough: readonly Uint8Array[];
+  readonly podsEcho: boolean;
+}
+
+/** Where an rrset is in the table's bytes; used again for the next one found. */
+export interface Rrset {
+  kind: number;
+  count: number;
+  /** Where in the entry's name that of the Service begins. */
+  serviceOffset: number;
+  start: number;
+  lengthBytes: number;
+}
+
+/** Reads a table without allocating, while it is written. */
 export class Table {
+  readonly source: TableSource;
   readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
   readonly #view: DataView;
-  readonly #mask: number;
 
   /** Throws RangeError when the memory is not a table. */
-  constructor(memory: SharedArrayBuffer) {
-    this.bytes = new Uint8Array(memory);
-    this.#view = new DataView(memory);
-    if (this.#view.getUint32(0, true) !== MAGIC) throw new RangeError('not a DNS table');
-    this.#mask = this.#view.getUint32(4, true);
+  constructor(source: TableSource) {
+    this.source = source;
+    this.bytes = new Uint8Array(source.memory);
+    this.words = new Uint32Array(source.memory);
+    this.#view = new DataView(source.memory);
+    if (this.words[HEADER.MAGIC] !== MAGIC) throw new RangeError('not a DNS table');
   }
 
-  /** The entry of the lower-case wire name at `name[start..end]`, or 0. */
-  find(name: Uint8Array, start: number, end: number): number {
-    let bucket = hashName(name, start, end) & this.#mask;
-    for (;;) {
-      const entry = this.#view.getUint32(TABLE_HEADER_BYTES + bucket * 4, true);
-      if (entry === 0 || this.#hasName(entry, name, start, end)) return entry;
-      bucket = (bucket + 1) & this.#mask;
+  /** Counts the publications. */
+  get generation(): number {
+    return Atomics.load(this.words, HEADER.GENERATION);
+  }
+
+  /** Whether what is not there is known not to exist. */
+  get isSynced(): boolean {
+    return (Atomics.load(this.words, HEADER.FLAGS) & FLAG_SYNCED) !== 0;
+  }
+
+  /** Whether entries may say what is below them. */
+  get hasBelow(): boolean {
+    return (Atomics.load(this.words, HEADER.FLAGS) & FLAG_BELOW) !== 0;
+  }
+
+  get serial(): number {
+    return Atomics.load(this.words, HEADER.SERIAL);
+  }
+
+  get ttlSeconds(): number {
+    return this.words[HEADER.TTL] ?? 0;
+  }
+
+  /** Says that `reader` reads from now on what is there now; until then blocks may be used again. */
+  enter(reader: number): void {
+    Atomics.store(this.words, READERS_WORD + reader, this.generation);
+  }
+
+  /** Says that `reader` holds on to nothing it has read. */
+  leave(reader: number): void {
+    Atomics.store(this.words, READERS_WORD + reader, 0);
+  }
+
+  /** The entry of the lower-case relative wire name `name[start..end]`, or 0. */
+  find(view: number, name: Uint8Array, start: number, end: number): number {
+    const { words } = this;
+    const hash = hashName(name, start, end, view);
+    const buckets = Atomics.load(words, HEADER.BUCKETS);
+    if (buckets === 0) return 0;
+    const mask = words[(buckets >>> 2) + 1] ?? 0;
+    const first = (buckets + BUCKETS_HEADER_BYTES) >>> 2;
+    for (let bucket = hash & mask; ; bucket = (bucket + 1) & mask) {
+      const entry = Atomics.load(words, first + bucket);
+      if (entry === 0) return 0;
+      if (entry === BUCKET_REMOVED || words[(entry + ENTRY_HASH) >>> 2] !== hash) continue;
+      if (this.#hasName(entry, view, name, start, end)) return entry;
     }
   }
 
-  isApex(entry: number): boolean {
-    return ((this.bytes[entry] ?? 0) & FLAG_APEX) !== 0;
+  /** The flags of an entry. */
+  flagsOf(entry: number): number {
+    return this.bytes[entry + ENTRY_FLAGS] ?? 0;
   }
 
-  /** Fills `rrset` with the entry's records of `type`; false when it has none. */
-  rrset(entry: number, type: number, rrset: Rrset): boolean {
-    const count = this.#view.getUint16(entry + 2, true);
-    let at = entry + align4(ENTRY_HEADER_BYTES + (this.bytes[entry + 1] ?? 0));
+  /** The length of an entry's name, which begins at `nameAt(entry)`. */
+  nameBytesOf(entry: number): number {
+    return this.bytes[entry + ENTRY_NAME_BYTES] ?? 0;
+  }
+
+  nameAt(entry: number): number {
+    return entry + ENTRY_HEADER_BYTES;
+  }
+
+  viewOf(entry: number): number {
+    return this.bytes[entry + ENTRY_VIEW] ?? 0;
+  }
+
+  rrsetsOf(entry: number): number {
+    return this.bytes[entry + ENTRY_RRSETS] ?? 0;
+  }
+
+  /** Fills `rrset` with the entry's records of `kind`, or its first when that is -1. */
+  rrset(entry: number, kind: number, rrset: Rrset): boolean {
+    const count = this.rrsetsOf(entry);
+    let at = this.nameAt(entry) + this.nameBytesOf(entry);
     for (let index = 0; index < count; index += 1) {
-      rrset.type = this.#view.getUint16(at, true);
+      rrset.kind = this.bytes[at] ?? 0;
+      rrset.serviceOffset = this.bytes[at + 1] ?? 0;
       rrset.count = this.#view.getUint16(at + 2, true);
-      rrset.additionalCount = this.#view.getUint16(at + 4, true);
-      rrset.recordBytes = this.#view.getUint16(at + 6, true);
+      rrset.lengthBytes = this.#view.getUint32(at + 4, true);
       rrset.start = at + RRSET_HEADER_BYTES;
-      rrset.lengthBytes = this.#view.getUint32(at + 8, true);
-      rrset.additionalLengthBytes = this.#view.getUint32(at + 12, true);
-      if (rrset.type === type || type === ANY_TYPE) return true;
-      at += align4(RRSET_HEADER_BYTES + rrset.lengthBytes + rrset.additionalLengthBytes);
+      if (rrset.kind === kind || kind < 0) return true;
+      at = rrset.start + rrset.lengthBytes;
     }
     return false;
   }
 
-  #hasName(entry: number, name: Uint8Array, start: number, end: number): boolean {
+  /** The leaf of an address of 4 or 16 octets, or 0. */
+  findAddress(address: Uint8Array, lengthBytes: number): number {
+    const root = lengthBytes === 4 ? HEADER.TREE4 : HEADER.TREE6;
+    return findAddress(this.words, this.bytes, root, address, lengthBytes);
+  }
+
+  /** Whether there is an address that begins with `bits` of `address`. */
+  hasPrefix(address: Uint8Array, bits: number, family: 4 | 6): boolean {
+    const root = family === 4 ? HEADER.TREE4 : HEADER.TREE6;
+    return hasPrefix(this.words, this.bytes, root, address, bits);
+  }
+
+  /** The block with the names of the NS records, or 0. */
+  get apex(): number {
+    return Atomics.load(this.words, HEADER.APEX);
+  }
+
+  #hasName(entry: number, view: number, name: Uint8Array, start: number, end: number): boolean {
+    const { bytes } = this;
     const length = end - start;
-    if (this.bytes[entry + 1] !== length) return false;
+    if (bytes[entry + ENTRY_NAME_BYTES] !== length || bytes[entry + ENTRY_VIEW] !== view) {
+      return false;
+    }
     const own = entry + ENTRY_HEADER_BYTES;
     for (let at = 0; at < length; at += 1) {
-      if (this.bytes[own + at] !== name[start + at]) return false;
+      if (bytes[own + at] !== name[start + at]) return false;
     }
     return true;
   }
 }
 
-/** Asked for any type, one rrset is answer enough (RFC 8482 section 4.1). */
-const ANY_TYPE = 255;
-
 /** An Rrset to be filled. */
 export function emptyRrset(): Rrset {
-  return {
-    type: 0,
-    count: 0,
-    additionalCount: 0,
-    recordBytes: 0,
-    start: 0,
-    lengthBytes: 0,
-    additionalLengthBytes: 0,
-  };
+  return { kind: 0, count: 0, serviceOffset: 0, start: 0, lengthBytes: 0 };
 }

@@ -58,17 +58,22 @@ export function matchesSelector(
   selector: LabelSelector,
   labels: Readonly<Record<string, string>>,
 ): boolean {
-  return selector.every(({ key, operator, values }) => {
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    switch (operator) {
-      case 'exists':
-        return value !== undefined;
-      case 'absent':
-        return value === undefined;
-      case 'in':
-        return value !== undefined && values.includes(value);
-      case 'notin':
-        return value === undefined || !values.includes(value);
-    }
-  });
+  return selector.every((requirement) => holds(requirement, labels));
+}
+
+function holds(
+  { key, operator, values }: Requirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case 'exists':
+      return value !== undefined;
+    case 'absent':
+      return value === undefined;
+    case 'in':
+      return value !== undefined && values.includes(value);
+    case 'notin':
+      return value === undefined || !values.includes(value);
+  }
 }

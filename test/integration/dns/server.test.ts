@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseManifest } from '../../../src/cluster/manifests/parse.ts';
-import { Store } from '../../../src/cluster/store.ts';
-import { ClusterDns } from '../../../src/dns/dns.ts';
+import type { ClusterDns } from '../../../src/dns/dns.ts';
+import type { Counters } from '../../../src/dns/server/counters.ts';
+import { parse, type RunningDns, startDns } from './cluster-fixture.ts';
 
 const run = promisify(execFile);
 
@@ -16,24 +16,12 @@ const service = (name: string, ip: string): string =>
     spec: { clusterIP: ip, ports: [{ name: 'http', port: 80 }] },
   });
 
-let store: Store;
+let running: RunningDns;
 let dns: ClusterDns;
-let published: () => void = () => {};
 
 beforeEach(async () => {
-  store = new Store();
-  store.replace(parseManifest('f', service('web', '10.96.0.20')).objects);
-  dns = await ClusterDns.start(store, {
-    address: '::',
-    port: 0,
-    workers: 2,
-    clusterDomain: 'cluster.local',
-    ttlSeconds: 5,
-    onFailure: (error) => {
-      throw error;
-    },
-    onPublish: () => published(),
-  });
+  running = await startDns(parse(service('web', '10.96.0.20')));
+  ({ dns } = running);
 });
 afterEach(() => dns.stop());
 
@@ -58,25 +46,32 @@ describe('the DNS server', () => {
     },
   );
 
-  it('follows the store', async () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    published = resolve;
-    store.replace(parseManifest('f', service('web', '10.96.0.99')).objects);
-    await promise;
+  it('follows the store at once', async () => {
+    running.store.replace(parse(service('web', '10.96.0.99')));
     for (const how of [[], ['+tcp']]) {
       expect(await dig('@127.0.0.1', '+short', ...how, 'web.default.svc.cluster.local')).toBe(
         '10.96.0.99\n',
       );
     }
+    expect(await dig('@127.0.0.1', '-x', '10.96.0.20')).toContain('status: NXDOMAIN');
+    running.store.replace([]);
+    expect(await dig('@127.0.0.1', 'web.default.svc.cluster.local')).toContain('NXDOMAIN');
   });
 
-  it('counts its answers', async () => {
-    await dig('@127.0.0.1', 'web.default.svc.cluster.local');
+  it('counts queries and answers', async () => {
+    await dig('@127.0.0.1', '+dnssec', 'web.default.svc.cluster.local');
+    await dig('@::1', 'AAAA', 'web.default.svc.cluster.local');
     await dig('@127.0.0.1', '+tcp', 'none.default.svc.cluster.local');
-    const { udp, tcp, dropped } = dns.server.stats();
-    expect(udp.get(0)).toBe(1);
-    expect(tcp.get(3)).toBe(1);
-    expect(dropped).toBe(0);
+    const { udp, tcp } = dns.server.counters();
+    const total = (of: (counters: Counters) => number | undefined) =>
+      udp.reduce((sum, counters) => sum + (of(counters) ?? 0), 0);
+    expect(total((each) => each.requests(4).get(1))).toBe(1);
+    expect(total((each) => each.requests(6).get(28))).toBe(1);
+    expect(total((each) => each.responses().get(0))).toBe(2);
+    expect(total((each) => each.totals().dnssecOk)).toBe(1);
+    expect(total((each) => each.durations.counts.reduce((sum, count) => sum + count, 0))).toBe(2);
+    expect(tcp.responses().get(3)).toBe(1);
+    expect(total((each) => each.totals().kernelDrops)).toBe(0);
   });
 
   it('takes TCP queries in pieces and several at once, and hangs up on what is none', async () => {

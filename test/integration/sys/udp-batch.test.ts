@@ -1,19 +1,37 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import { SysError } from '../../../src/sys/errno.ts';
-import { UdpBatchSocket } from '../../../src/sys/udp-batch.ts';
+import {
+  ORIGIN_BYTES,
+  openUdpSocket,
+  readOrigin,
+  UdpBatchSocket,
+  UdpReplySender,
+  type UdpSocket,
+} from '../../../src/sys/udp-batch.ts';
 
-const open = (address: Uint8Array, port = 0): UdpBatchSocket =>
-  UdpBatchSocket.open({
-    address,
-    port,
-    batchMax: 8,
-    datagramBytesMax: 512,
-    replyBytesMax: 1232,
-    receiveBufferBytes: 1 << 20,
-    receiveTimeoutMs: 1000,
-  });
+/** A batch socket together with the socket it uses. */
+class Batch extends UdpBatchSocket implements Disposable {
+  readonly port: number;
+  readonly fd: number;
+  readonly #socket: UdpSocket;
+
+  constructor(socket: UdpSocket) {
+    super(socket, { batchMax: 8, datagramBytesMax: 512, replyBytesMax: 1232 });
+    this.#socket = socket;
+    this.port = socket.port;
+    this.fd = socket.fd;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}
+
+const open = (address: Uint8Array, port = 0, receiveTimeoutMs = 1000): Batch =>
+  new Batch(openUdpSocket({ address, port, receiveBufferBytes: 1 << 20, receiveTimeoutMs }));
 
 let client: Socket | undefined;
 afterEach(() => {
@@ -81,23 +99,47 @@ describe('UdpBatchSocket', () => {
   });
 
   it('gives 0 when nothing comes before the timeout', () => {
-    using socket = UdpBatchSocket.open({
-      address: new Uint8Array([127, 0, 0, 1]),
-      port: 0,
-      batchMax: 1,
-      datagramBytesMax: 512,
-      replyBytesMax: 512,
-      receiveBufferBytes: 65536,
-      receiveTimeoutMs: 10,
-    });
+    using socket = open(new Uint8Array([127, 0, 0, 1]), 0, 10);
     expect(socket.receive()).toBe(0);
+    expect(socket.receive(false)).toBe(0);
   });
 
-  it('shares a port with another socket and names an address that is not here', () => {
+  it.each(['127.0.0.1', '127.9.9.9', '::1'])(
+    'lets another sender reply to what came to %s, from there',
+    async (address) => {
+      using socket = open(new Uint8Array(16));
+      const sender = new UdpReplySender(socket.fd, 512);
+      const replies = await ask(address, socket.port, ['hello'], () => {
+        expect(socket.receive()).toBe(1);
+        const bytes = new Uint8Array(ORIGIN_BYTES + 7);
+        socket.copyOrigin(0, bytes, 7);
+        const origin = readOrigin(bytes.subarray(7));
+        const expected = parseAddr(address).toBytes();
+        expect(origin.local).toEqual(expected);
+        expect(origin.client).toEqual(socket.clientAddress(0));
+        expect(origin.client.length).toBe(expected.length);
+        expect(origin.clientPort).toBe(client?.address().port);
+        expect(sender.send(Buffer.from('late'), bytes.subarray(7))).toBe(true);
+      });
+      expect(replies).toEqual([{ text: 'late', from: address }]);
+    },
+  );
+
+  it('shares a port with another socket, and takes an address that is not here yet', () => {
     using first = open(new Uint8Array([127, 0, 0, 1]));
     using second = open(new Uint8Array([127, 0, 0, 1]), first.port);
     expect(second.port).toBe(first.port);
-    expect(() => open(new Uint8Array([192, 0, 2, 1]))).toThrow(SysError);
-    expect(() => open(new Uint8Array([192, 0, 2, 1]))).toThrow('bind(UDP port 0): EADDRNOTAVAIL');
+    using absent = open(new Uint8Array([192, 0, 2, 1]));
+    expect(absent.port).toBeGreaterThan(0);
+  });
+
+  it('says why a port can not be had', async () => {
+    const other = createSocket('udp4').bind(0, '127.0.0.1');
+    client = other;
+    await once(other, 'listening');
+    const { port } = other.address();
+    const take = () => open(new Uint8Array([127, 0, 0, 1]), port);
+    expect(take).toThrow(SysError);
+    expect(take).toThrow(`bind(UDP port ${port}): EADDRINUSE`);
   });
 });

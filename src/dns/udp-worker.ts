@@ -1,0 +1,6 @@
+import { workerData } from 'node:worker_threads';
+import { runUdpWorker } from './server/udp-worker.ts';
+import type { WorkerStart } from './server/worker-protocol.ts';
+
+/* Where each UDP thread of the DNS server begins. */
+runUdpWorker(workerData as WorkerStart);
