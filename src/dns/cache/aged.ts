@@ -14,7 +14,10 @@ const eachRecord = (
 /** The message with its TTLs lower by its age, at least 0. */
 export function aged(message: Message, ageSeconds: number): Message {
   if (ageSeconds <= 0) return message;
-  return eachRecord(message, (record) => ({ ...record, ttl: Math.max(0, record.ttl - ageSeconds) }));
+  return eachRecord(message, (record) => ({
+    ...record,
+    ttl: Math.max(0, record.ttl - ageSeconds),
+  }));
 }
 
 /** The message with all TTLs set. */

@@ -8,6 +8,9 @@ const IMPORT_DEPTH_MAX = 20;
 /** All words after every import; snippets that import others twice grow fast. */
 const EXPANDED_TOKENS_MAX = 200_000;
 
+/** In backquotes, or it would look like a module's own. */
+const DIRECTIVE = `import`;
+
 /** A file that was read: its text decides whether anything changed. */
 export interface Source {
   readonly path: string;
@@ -36,7 +39,7 @@ export function expand(tokens: readonly Token[], options: ExpandOptions): Token[
       const isFirst = list[at - 1]?.line !== token.line || isBrace(list[at - 1], '{');
       if (isFirst && /^\(.+\)$/.test(token.text) && isBrace(list[at + 1], '{') && !token.isQuoted) {
         at = define(list, at);
-      } else if (isFirst && token.text === 'import' && !token.isQuoted) {
+      } else if (isFirst && token.text === DIRECTIVE && !token.isQuoted) {
         if (depth >= IMPORT_DEPTH_MAX) {
           throw new CorefileError(token, `import: more than ${IMPORT_DEPTH_MAX} imports deep`);
         }

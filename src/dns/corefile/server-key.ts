@@ -1,7 +1,6 @@
-import { Addr } from '../../ipaddr/addr.ts';
 import { parsePrefix } from '../../ipaddr/prefix.ts';
-import { reverseName } from '../../ipaddr/reverse.ts';
 import { canonicalName, parseLabels } from '../message/name.ts';
+import { reverseZonesOf } from '../zone/reverse-zones.ts';
 import type { Token } from './lexer.ts';
 import { CorefileError } from './position.ts';
 
@@ -56,19 +55,5 @@ function reverseZones(token: Token, text: string): string[] {
   } catch (error) {
     throw new CorefileError(token, `expected a zone or a prefix: ${(error as Error).message}`);
   }
-  const { addr, bits } = prefix;
-  const labelBits = addr.family === 4 ? 8 : 4;
-  const labels = Math.ceil(bits / labelBits);
-  const count = 2 ** (labels * labelBits - bits);
-  const bytes = prefix.first().toBytes();
-  return Array.from({ length: count }, (_, index) => {
-    const own = bytes.slice();
-    if (labels > 0) {
-      const byte = Math.floor(((labels - 1) * labelBits) / 8);
-      const shift = labelBits === 4 && labels % 2 === 1 ? 4 : 0;
-      own[byte] = (own[byte] ?? 0) + (index << shift);
-    }
-    const whole = reverseName(Addr.fromBytes(own)).split('.');
-    return whole.slice(whole.length - 3 - labels).join('.');
-  });
+  return reverseZonesOf(prefix).map(canonicalName);
 }

@@ -15,6 +15,7 @@ export function definePlugin<Config>(definition: PluginDefinition<Config>): Plug
       const udpBytesMax = definition.udpBytesMax?.(config);
       return {
         name,
+        config,
         says: definition.says(config),
         create: (environment) => definition.create(config, environment),
         files: definition.files?.(config) ?? [],

@@ -7,15 +7,15 @@ export interface MetricDefinition {
   readonly buckets?: readonly number[];
 }
 
-const counter = (help: string, ...labels: string[]): MetricDefinition => ({
+/** `labels` are parted by blanks. */
+const counter = (help: string, labels = ''): MetricDefinition => ({
   kind: 'counter',
   help,
-  labels,
+  labels: labels === '' ? [] : labels.split(' '),
 });
-const gauge = (help: string, ...labels: string[]): MetricDefinition => ({
+const gauge = (help: string, labels = ''): MetricDefinition => ({
+  ...counter(help, labels),
   kind: 'gauge',
-  help,
-  labels,
 });
 
 /** 0.25 ms to 8 s, each twice the last, as CoreDNS has them. */
@@ -25,12 +25,9 @@ const DURATIONS = Array.from({ length: 16 }, (_, index) => 0.000_25 * 2 ** index
 export const METRICS = {
   coredns_dns_requests_total: counter(
     'Queries that went through plugins',
-    ...['server', 'zone', 'view', 'proto', 'family', 'type'],
+    'server zone view proto family type',
   ),
-  coredns_dns_responses_total: counter(
-    'Answers of plugins',
-    ...['server', 'zone', 'view', 'rcode', 'plugin'],
-  ),
+  coredns_dns_responses_total: counter('Answers of plugins', 'server zone view rcode plugin'),
   coredns_dns_request_duration_seconds: {
     kind: 'histogram',
     help: 'Time a query spent in plugins',
@@ -38,34 +35,26 @@ export const METRICS = {
     buckets: DURATIONS,
   },
   coredns_panics_total: counter('Queries that ended in an error nobody expected'),
-  coredns_plugin_enabled: gauge(
-    'Always 1 for a plugin of a server block',
-    ...['server', 'zone', 'view', 'name'],
-  ),
-  coredns_cache_entries: gauge('Answers in the cache', 'server', 'type', 'zones', 'view'),
-  coredns_cache_hits_total: counter('Answers from the cache', 'server', 'type', 'zones', 'view'),
-  coredns_cache_misses_total: counter(
-    'Queries the cache had nothing for',
-    'server',
-    'zones',
-    'view',
-  ),
-  coredns_cache_requests_total: counter('Queries to the cache', 'server', 'zones', 'view'),
+  coredns_plugin_enabled: gauge('Always 1 for a plugin of a server block', 'server zone view name'),
+  coredns_cache_entries: gauge('Answers in the cache', 'server type zones view'),
+  coredns_cache_hits_total: counter('Answers from the cache', 'server type zones view'),
+  coredns_cache_misses_total: counter('Queries the cache had nothing for', 'server zones view'),
+  coredns_cache_requests_total: counter('Queries to the cache', 'server zones view'),
   coredns_cache_prefetch_total: counter(
     'Answers fetched again before they expired',
-    ...['server', 'zones', 'view'],
+    'server zones view',
   ),
   coredns_cache_drops_total: counter(
     'Answers not kept because they answered something else',
-    ...['server', 'zones', 'view'],
+    'server zones view',
   ),
   coredns_cache_served_stale_total: counter(
     'Answers given after they expired',
-    ...['server', 'zones', 'view'],
+    'server zones view',
   ),
   coredns_cache_evictions_total: counter(
     'Answers thrown out to make room',
-    ...['server', 'type', 'zones', 'view'],
+    'server type zones view',
   ),
   coredns_forward_healthcheck_broken_total: counter('Queries while all upstreams were down'),
   coredns_forward_max_concurrent_rejects_total: counter(
@@ -79,37 +68,37 @@ export const METRICS = {
   },
   coredns_proxy_healthcheck_failures_total: counter(
     'Health checks an upstream failed',
-    ...['proxy_name', 'to'],
+    'proxy_name to',
   ),
   coredns_proxy_conn_cache_hits_total: counter(
     'Queries sent on an open connection',
-    ...['proxy_name', 'to', 'proto'],
+    'proxy_name to proto',
   ),
   coredns_proxy_conn_cache_misses_total: counter(
     'Queries that needed a new connection',
-    ...['proxy_name', 'to', 'proto'],
+    'proxy_name to proto',
   ),
   podwire_dns_forward_coalesced_total: counter(
     'Queries that waited for the same one already under way',
   ),
-  podwire_dns_forward_loops: gauge('1 while queries forwarded come back', 'server', 'zone'),
+  podwire_dns_forward_loops: gauge('1 while queries forwarded come back', 'server zone'),
   coredns_hosts_entries: gauge('Lines of hosts files and of hosts in the Corefile'),
   coredns_hosts_reload_timestamp_seconds: gauge('When a hosts file was last read'),
-  coredns_acl_blocked_requests_total: counter('Queries refused', 'server', 'zone', 'view'),
-  coredns_acl_filtered_requests_total: counter('Queries answered empty', 'server', 'zone', 'view'),
-  coredns_acl_allowed_requests_total: counter('Queries let through', 'server', 'view'),
-  coredns_acl_dropped_requests_total: counter('Queries not answered', 'server', 'zone', 'view'),
+  coredns_acl_blocked_requests_total: counter('Queries refused', 'server zone view'),
+  coredns_acl_filtered_requests_total: counter('Queries answered empty', 'server zone view'),
+  coredns_acl_allowed_requests_total: counter('Queries let through', 'server view'),
+  coredns_acl_dropped_requests_total: counter('Queries not answered', 'server zone view'),
   coredns_template_matches_total: counter(
     'Queries a template answered',
-    ...['server', 'zone', 'view', 'class', 'type'],
+    'server zone view class type',
   ),
   coredns_template_template_failures_total: counter(
     'Templates that could not be filled in',
-    ...['server', 'zone', 'view', 'class', 'type', 'section', 'template'],
+    'server zone view class type section template',
   ),
   coredns_template_rr_failures_total: counter(
     'Templates whose result was no record',
-    ...['server', 'zone', 'view', 'class', 'type', 'section', 'template'],
+    'server zone view class type section template',
   ),
   coredns_autopath_success_total: counter('Queries answered from further down the path', 'server'),
   coredns_health_request_duration_seconds: {
@@ -120,7 +109,7 @@ export const METRICS = {
   },
   coredns_health_request_failures_total: counter('Health checks of our own that failed'),
   coredns_reload_failed_total: counter('Corefiles that were changed and not taken'),
-  coredns_reload_version_info: gauge('Always 1 for the Corefile in force', 'hash', 'value'),
+  coredns_reload_version_info: gauge('Always 1 for the Corefile in force', 'hash value'),
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricName = keyof typeof METRICS;

@@ -1,6 +1,7 @@
 import type { Addr } from '../../ipaddr/addr.ts';
+import type { SharedCache } from '../cache/shared-cache.ts';
 import type { Directive, ServerBlock } from '../corefile/parse.ts';
-import type { Message, Question } from '../message/message.ts';
+import type { Message, ResourceRecord } from '../message/message.ts';
 import type { QueryContext } from '../server/fallback.ts';
 import type { HttpEndpoints } from './http-endpoints.ts';
 import type { Labels, Metrics } from './metrics.ts';
@@ -12,6 +13,8 @@ export interface Query {
   /** The name asked for in lower case. */
   readonly name: string;
   readonly context: QueryContext;
+  /** How many CNAMEs led here. */
+  readonly depth: number;
 }
 
 /** What a query comes to. */
@@ -21,6 +24,8 @@ export interface Reply {
   readonly by: string;
   /** Set where the next query is to come to the plugin again, so nobody keeps the answer. */
   readonly isLive?: boolean;
+  /** Why there is no better answer, for the log. */
+  readonly problem?: string;
 }
 
 /** Hands a query to the plugins that come after; undefined is no answer at all. */
@@ -57,45 +62,23 @@ export interface DnsLog {
   error(fields: object, message: string): void;
 }
 
+/** An answer from the cluster's table. */
+export interface ClusterAnswer {
+  readonly message: Message;
+  /** Where an ExternalName leads out of the zones; the message then has the CNAME. */
+  readonly target?: string;
+}
+
 /** What plugins see of the cluster. */
 export interface ClusterView {
-  /** The answer from the compiled table; undefined when the name is in none of its zones. */
-  answer(request: Message, context: QueryContext): Message | undefined;
+  /** The table's answer; undefined for names outside its zones, or left to what comes next. */
+  answer(request: Message, context: QueryContext): ClusterAnswer | undefined;
   /** The namespace of the pod with the address. */
   namespaceOf(client: Addr): string | undefined;
   /** The domain of Service names, canonical. */
   readonly domain: string;
   /** Why the table isn't complete yet; undefined when it is. */
   notReady(): string | undefined;
-}
-
-/** Where the cache leaves answers for the threads. */
-export interface SharedAnswerWriter {
-  /**
-   * `wire` is the answer without an OPT record; it may be given to others from now until `untilMs`, and
-   * its TTLs count down from now unless `keepsTtl`.
-   */
-  put(key: SharedKey, wire: Uint8Array, options: SharedPutOptions): void;
-  remove(key: SharedKey): void;
-  /** Answers read since the last call of this. */
-  takeHits(key: SharedKey): number;
-}
-
-/** What an answer in shared memory is found by. */
-export interface SharedKey {
-  readonly name: string;
-  readonly type: number;
-  readonly class: number;
-  readonly dnssecOk: boolean;
-  readonly checkingDisabled: boolean;
-}
-
-export interface SharedPutOptions {
-  readonly nowMs: number;
-  readonly untilMs: number;
-  readonly keepsTtl: boolean;
-  /** Another record first each time. */
-  readonly rotates: boolean;
 }
 
 /** What is around a plugin. */
@@ -107,9 +90,16 @@ export interface Environment {
   /** Undefined where there is no cluster behind the server. */
   readonly cluster: ClusterView | undefined;
   /** Undefined where threads must not answer past the plugins. */
-  readonly shared: SharedAnswerWriter | undefined;
+  readonly shared: SharedCache | undefined;
   /** Whether answers from shared memory are to be rotated. */
   readonly rotates: boolean;
+  /** Asks the block itself, from its first plugin on. */
+  readonly ask: Next;
+  /**
+   * The records of the query's type at the name a CNAME's data has, asked of the block itself; none
+   * when there are none, or after too many CNAMEs in a row.
+   */
+  readonly resolve: (query: Query, cname: Uint8Array) => Promise<readonly ResourceRecord[]>;
   /** The time in milliseconds since 1970. */
   readonly now: () => number;
   /** All plugins of all server blocks that say why they are not ready. */
@@ -121,6 +111,7 @@ export interface Environment {
 /** A directive whose words were understood. */
 export interface ConfiguredPlugin {
   readonly name: string;
+  readonly config: unknown;
   /** What it will do, a sentence a line. */
   readonly says: readonly string[];
   create(environment: Environment): Plugin;
@@ -155,9 +146,4 @@ export interface PluginDefinition<Config> {
   readonly create: (config: Config, environment: Environment) => Plugin;
   readonly udpBytesMax?: (config: Config) => number;
   readonly files?: (config: Config) => readonly string[];
-}
-
-/** The canonical question of a query. */
-export function questionOf(query: Query): Question {
-  return query.request.question;
 }
