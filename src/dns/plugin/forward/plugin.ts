@@ -1,3 +1,4 @@
+import { withQuestion } from '../../cache/aged.ts';
 import { ForwardError } from '../../forward/error.ts';
 import { Forwarder } from '../../forward/forwarder.ts';
 import { formatUpstream } from '../../forward/upstream-address.ts';
@@ -57,7 +58,8 @@ class Forwards implements Plugin {
     try {
       const { message } = await forwarder.forward(query.request);
       // The answer is ours now: authority is for those who have the zone.
-      return { message: { ...message, aa: false, ra: true, edns: undefined }, by: this.name };
+      const own = withQuestion(message, query.request.question);
+      return { message: { ...own, aa: false, ra: true, edns: undefined }, by: this.name };
     } catch (error) {
       if (!(error instanceof ForwardError)) throw error;
       if (error.problem === 'overload') {
