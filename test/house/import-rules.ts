@@ -131,6 +131,51 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule('src/dns/wire', ['src/ipaddr', errors], 'the wire format depends on no zone'),
   rule('src/dns/zone', ['src/dns/wire', ...state, 'src/ipaddr', errors], 'planning a zone is pure'),
+  rule('src/dns/message', ['src/dns/wire', 'src/ipaddr', errors], 'a message depends on no server'),
+  rule(
+    'src/dns/corefile',
+    ['src/dns/message', 'src/dns/wire', 'src/dns/zone/reverse-zones.ts', 'src/ipaddr', errors],
+    'a Corefile is parsed before anyone knows what its directives mean',
+  ),
+  rule(
+    'src/dns/forward',
+    ['src/dns/message', 'src/dns/wire', 'src/ipaddr', errors],
+    'asking upstreams depends on no plugin',
+  ),
+  rule(
+    'src/dns/cache',
+    ['src/dns/message', 'src/dns/wire', 'src/dns/server/fallback.ts', 'src/ipaddr', errors],
+    'keeping answers depends on no plugin, and threads load the reader alone',
+  ),
+  rule(
+    'src/dns/plugin',
+    [
+      ...['cache', 'corefile', 'forward', 'message', 'wire'].map((part) => `src/dns/${part}`),
+      'src/dns/server/fallback.ts',
+      'src/ipaddr',
+      errors,
+    ],
+    'plugins see the server and the cluster through their environment',
+  ),
+  ...(
+    'acl any autopath bind bufsize cache errors forward health hosts kubernetes loadbalance log loop ' +
+    'prometheus ready reload rewrite template'
+  )
+    .split(' ')
+    .map((plugin) =>
+      rule(
+        `src/dns/plugin/${plugin}`,
+        [
+          ...['cache', 'corefile', 'forward', 'message', 'wire', 'zone'].map(
+            (part) => `src/dns/${part}`,
+          ),
+          ...['define', 'plugin', 'reply'].map((file) => `src/dns/plugin/${file}.ts`),
+          'src/ipaddr',
+          errors,
+        ],
+        'plugins do not import one another',
+      ),
+    ),
   rule(
     'src/dns/table',
     ['src/dns/wire', 'src/dns/zone', 'src/ipaddr', errors],

@@ -1,0 +1,121 @@
+import type { Corefile, Directive, ServerBlock } from '../corefile/parse.ts';
+import { CorefileError } from '../corefile/position.ts';
+import type { ConfiguredPlugin } from './plugin.ts';
+import { PLUGINS, UNSUPPORTED } from './registry.ts';
+
+/** A server block whose every directive was understood. */
+export interface ConfiguredBlock {
+  readonly zones: readonly string[];
+  readonly ports: readonly number[];
+  /** In the order queries meet them. */
+  readonly plugins: readonly ConfiguredPlugin[];
+  readonly block: ServerBlock;
+}
+
+/** A Corefile that can be run. */
+export interface Configuration {
+  readonly corefile: Corefile;
+  readonly blocks: readonly ConfiguredBlock[];
+}
+
+/** Everything in a Corefile that can't be taken, each with its place. */
+export class ConfigurationError extends CorefileError {
+  readonly all: readonly CorefileError[];
+
+  constructor(all: readonly [CorefileError, ...CorefileError[]]) {
+    super(all[0].position, all[0].problem);
+    this.all = all;
+    if (all.length > 1) this.message += ` (and ${all.length - 1} more)`;
+  }
+}
+
+/** Understands a parsed Corefile. Throws ConfigurationError with all that is wrong. */
+export function configure(corefile: Corefile): Configuration {
+  const problems: CorefileError[] = [];
+  const collect = <Result>(work: () => Result): Result | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof CorefileError)) throw error;
+      problems.push(error);
+      return undefined;
+    }
+  };
+  const taken = new Map<string, ServerBlock>();
+  const blocks = corefile.blocks.map((block) => {
+    for (const { zone, port } of block.keys) {
+      collect(() => {
+        const key = `${zone}:${port}`;
+        if (taken.has(key)) {
+          throw new CorefileError(block.at, `${zone} on port ${port} has a server block already`);
+        }
+        taken.set(key, block);
+      });
+    }
+    for (const { name } of block.directives) collect(() => expectKnown(name.text, block, name));
+    const zones = [...new Set(block.keys.map(({ zone }) => zone))];
+    const context = { zones, block, path: block.at.file };
+    const plugins = PLUGINS.flatMap((plugin) => {
+      const own = block.directives.filter(({ name }) => name.text === plugin.name);
+      if (own.length === 0) return [];
+      const configured = collect(() => plugin.configure(own, context));
+      return configured === undefined ? [] : [configured];
+    });
+    return { zones, ports: [...new Set(block.keys.map(({ port }) => port))], plugins, block };
+  });
+  const [first, ...rest] = problems;
+  if (first !== undefined) throw new ConfigurationError([first, ...rest]);
+  return { corefile, blocks };
+}
+
+function expectKnown(name: string, block: ServerBlock, at: Directive['name']): void {
+  if (PLUGINS.some((plugin) => plugin.name === name)) return;
+  const instead = Object.hasOwn(UNSUPPORTED, name) ? UNSUPPORTED[name] : undefined;
+  if (instead !== undefined) throw new CorefileError(at, `${name}: not supported; ${instead}`);
+  const known = PLUGINS.map((plugin) => plugin.name).sort();
+  const zones = block.keys.map(({ zone }) => zone).join(' ');
+  throw new CorefileError(
+    at,
+    `server block ${zones}: no directive "${name}"; there are ${known.join(', ')}`,
+  );
+}
+
+/** Plugins that do nothing to queries the threads answer from the cluster's table. */
+const BESIDE_TABLE: ReadonlySet<string> = new Set([
+  'any', // the table answers ANY with one rrset
+  'bind',
+  'bufsize',
+  'cache', // keeps nothing of the cluster
+  'errors',
+  'forward',
+  'health',
+  'kubernetes',
+  'loadbalance', // the table rotates
+  'loop',
+  'prometheus', // threads count for themselves
+  'ready',
+  'reload',
+]);
+
+/** Plugins the threads may pass by when they answer from the cache. */
+const BESIDE_CACHE: ReadonlySet<string> = new Set([...BESIDE_TABLE, 'hosts', 'template']);
+
+/**
+ * Whether names of the cluster must go through the block's plugins, for one of them may answer, change
+ * or log them, instead of being answered by the threads at once.
+ */
+export function needsChain({ plugins }: ConfiguredBlock): boolean {
+  return plugins.some(({ name }) => !BESIDE_TABLE.has(name));
+}
+
+/**
+ * Whether threads may answer from the cache: everything before it in the order must be passed by.
+ * What comes after it had its say when the answer was made.
+ */
+export function mayShareCache({ plugins }: ConfiguredBlock): boolean {
+  const before = plugins.slice(
+    0,
+    plugins.findIndex(({ name }) => name === 'cache'),
+  );
+  return before.every(({ name }) => BESIDE_CACHE.has(name));
+}

@@ -1,0 +1,84 @@
+import type { ParseOptions } from '../corefile/parse.ts';
+import { readCorefile } from '../corefile/parse.ts';
+import { type Configuration, configure } from './configure.ts';
+import type { Metrics } from './metrics.ts';
+import type { DnsLog } from './plugin.ts';
+import type { ReloadConfig } from './reload/config.ts';
+import { configurationHash } from './runtime.ts';
+
+/** How a Corefile is followed. */
+export interface WatcherOptions {
+  readonly path: string;
+  readonly parse: ParseOptions;
+  readonly log: DnsLog;
+  readonly metrics: Metrics;
+  /** Puts a new configuration in force; a rejection leaves the old one. */
+  readonly apply: (configuration: Configuration) => Promise<void>;
+}
+
+/** Looks again and again whether a Corefile has changed, when it says `reload`. */
+export class CorefileWatcher {
+  readonly #options: WatcherOptions;
+  #hash: string;
+  /** What was wrong when it was last looked at. */
+  #refused = '';
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /** `configuration` is what is in force. */
+  constructor(configuration: Configuration, options: WatcherOptions) {
+    this.#options = options;
+    this.#hash = configurationHash(configuration);
+    this.#schedule(configuration);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Looks now. Gives whether a new configuration was put in force. */
+  async check(): Promise<boolean> {
+    const { path, parse, log, metrics, apply } = this.#options;
+    try {
+      const configuration = configure(readCorefile(path, parse));
+      const hash = configurationHash(configuration);
+      if (hash === this.#hash) return false;
+      await apply(configuration);
+      this.#hash = hash;
+      this.#refused = '';
+      log.info({ corefile: path, hash: hash.slice(0, 16) }, 'Corefile taken over');
+      this.#schedule(configuration);
+      return true;
+    } catch (error) {
+      const { message } = error as Error;
+      // Said once for each fault, however often it is looked at.
+      if (message !== this.#refused) {
+        this.#refused = message;
+        metrics.count('coredns_reload_failed_total');
+        log.error(
+          { corefile: path, error: message },
+          'Corefile refused; the last good one stays in force',
+        );
+      }
+      return false;
+    }
+  }
+
+  #schedule(configuration: Configuration): void {
+    clearTimeout(this.#timer);
+    const configs = configuration.blocks.flatMap(({ plugins }) =>
+      plugins.flatMap(({ name, config }) => (name === 'reload' ? [config as ReloadConfig] : [])),
+    );
+    const [config] = configs;
+    if (config === undefined || this.#isClosed) return;
+    const { intervalMs, jitterMs } = config;
+    const delayMs = intervalMs + (Math.random() * 2 - 1) * jitterMs;
+    const run = async (): Promise<void> => {
+      // What was taken over has set the next time itself.
+      const isNew = await this.check();
+      if (!isNew && !this.#isClosed) this.#timer = setTimeout(() => void run(), delayMs).unref();
+    };
+    this.#timer = setTimeout(() => void run(), delayMs).unref();
+  }
+}
