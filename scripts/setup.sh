@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates conntrack ethtool iproute2 ipset iputils-ping ipvsadm libatomic1 netbase nftables python3 util-linux "$@"; do
+for package in bind9-dnsutils ca-certificates conntrack ethtool iproute2 ipset iptables iputils-ping ipvsadm libatomic1 netbase nftables python3 util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done
