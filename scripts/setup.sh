@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates conntrack dnsperf ethtool iproute2 ipset iputils-ping ipvsadm knot libatomic1 netbase nftables python3 unbound util-linux "$@"; do
+for package in bind9-dnsutils ca-certificates conntrack dnsperf ethtool iproute2 ipset iptables iputils-ping ipvsadm knot libatomic1 netbase nftables python3 unbound util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done

@@ -2,11 +2,12 @@ import { readFileSync, writeSync } from 'node:fs';
 import { bridge } from './bridge/plugin.ts';
 import { hostLocal } from './host-local-ipam/plugin.ts';
 import { loopback } from './loopback/plugin.ts';
+import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, loopback].map((plugin) => [plugin.type, plugin]),
+  [bridge, hostLocal, loopback, portmap].map((plugin) => [plugin.type, plugin]),
 );
 
 /** The names the executable answers to as a plugin. */

@@ -91,7 +91,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/protocol', ...base],
     'a runner executes plugins and never has them inside',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       ['src/cni/protocol', 'src/netlink', ...base],

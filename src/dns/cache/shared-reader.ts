@@ -196,7 +196,7 @@ class SharedReader implements SharedAnswers {
           ((reply[at + 6] ?? 0) << 8) |
           (reply[at + 7] ?? 0)) -
         ageSeconds;
-      const left = ttl > 0 ? ttl : 0;
+      const left = Math.max(ttl, 0);
       reply[at + 4] = left >>> 24;
       reply[at + 5] = (left >>> 16) & 0xff;
       reply[at + 6] = (left >>> 8) & 0xff;

@@ -1,12 +1,14 @@
 import type { Attributes } from '../attribute.ts';
 import type { ruleAttributes } from './attributes.ts';
 import type { Expression } from './expression/expression.ts';
-import { commentOf, commentUserdata } from './userdata.ts';
+import { commentOf, ruleOwnerOf, ruleUserdata } from './userdata.ts';
 
 /** A rule as it is made. */
 export interface RuleSpec {
   readonly expressions: readonly Expression[];
   readonly comment?: string | undefined;
+  /** Whose it is, where a comment has no room for that; nft(8) does not show it. */
+  readonly owner?: string | undefined;
 }
 
 /** A rule as the kernel has it. */
@@ -28,14 +30,20 @@ export function encodeRule(
     table,
     chain,
     expressions: rule.expressions.map(asSent),
-    userdata: commentUserdata(rule.comment),
+    userdata: ruleUserdata(rule.comment, rule.owner),
   };
 }
 
 /** The rule a message tells of. */
 export function decodeRule(attributes: Attributes<typeof ruleAttributes>): Rule {
   const { chain = '', handle = 0n, expressions = [], userdata } = attributes;
-  return { chain, handle, expressions: expressions.map(asMade), comment: commentOf(userdata) };
+  return {
+    chain,
+    handle,
+    expressions: expressions.map(asMade),
+    comment: commentOf(userdata),
+    owner: ruleOwnerOf(userdata),
+  };
 }
 
 /* Two expressions are not listed as they have to be sent. */

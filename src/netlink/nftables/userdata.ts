@@ -12,6 +12,10 @@ const SET_COMMENT = 7;
 const ELEMENT_FLAGS = 1;
 /** NFTNL_SET_ELEM_F_INTERVAL_OPEN: an interval without an end. */
 const INTERVAL_OPEN = 1;
+/** Of rules, and ours alone: libnftnl counts up from 0, and nft(8) passes over what it does not know. */
+const RULE_OWNER = 128;
+/** NFT_USERDATA_MAXLEN (linux/netfilter/nf_tables.h). */
+const USERDATA_BYTES_MAX = 256;
 const HOST_ENDIAN = 1;
 const BIG_ENDIAN = 2;
 /** nft(8) takes no longer comment (NFTNL_UDATA_COMMENT_MAXLEN). */
@@ -25,6 +29,30 @@ export function commentUserdata(comment: string | undefined): Uint8Array | undef
 /** The comment in a table's, chain's, rule's, object's or element's userdata. */
 export function commentOf(userdata: Uint8Array | undefined): string | undefined {
   return text(entriesOf(userdata).get(COMMENT));
+}
+
+/** The comment of a rule, and whose it is beside that. Throws RangeError when both are too long. */
+export function ruleUserdata(
+  comment: string | undefined,
+  owner: string | undefined,
+): Uint8Array | undefined {
+  if (owner === undefined) return commentUserdata(comment);
+  const value = new TextEncoder().encode(owner);
+  const userdata = Buffer.concat([
+    ...(comment === undefined ? [] : [entry(COMMENT, cString(comment))]),
+    entry(RULE_OWNER, value),
+  ]);
+  if (userdata.length > USERDATA_BYTES_MAX) {
+    throw new RangeError(
+      `nftables rule with ${userdata.length} bytes of comment and owner, expected at most ${USERDATA_BYTES_MAX}`,
+    );
+  }
+  return userdata;
+}
+
+/** The owner in a rule's userdata. */
+export function ruleOwnerOf(userdata: Uint8Array | undefined): string | undefined {
+  return text(entriesOf(userdata).get(RULE_OWNER));
 }
 
 /** What nft(8) has to know of a set to print it. */

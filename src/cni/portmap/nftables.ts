@@ -1,0 +1,206 @@
+import { netlinkErrno } from '../../netlink/error.ts';
+import { Batch } from '../../netlink/nftables/batch.ts';
+import { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import type { Expression } from '../../netlink/nftables/expression/expression.ts';
+import { ruleList, tableList } from '../../netlink/nftables/list.ts';
+import type { Rule } from '../../netlink/nftables/rule.ts';
+import { ENOENT } from '../../sys/errno.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
+import type { PortmapBackend } from './backend.ts';
+import { compileConditions } from './conditions.ts';
+import type { PodForwards, PortmapConfig } from './config.ts';
+import { describeForward, type Forward, overlaps, portTaken } from './forward.ts';
+import {
+  CHAINS,
+  forwardRule,
+  HOSTPORTS,
+  MASQUERADING,
+  masqueradeRule,
+  masqueradesOf,
+  POD_CHAINS,
+  readForward,
+  sameExpressions,
+  tableOf,
+} from './nftables-rules.ts';
+import { describeOwner, networkTag, type Owner, type OwnerTag, tagOf } from './owner.ts';
+
+/** How often rules that somebody else removed meanwhile are read again. */
+const ATTEMPTS_MAX = 10;
+const FAMILIES = [4, 6] as const;
+
+/** Keeps the rules by nf_tables over netlink, each one tagged with its owner. */
+export const nftables: PortmapBackend = {
+  add,
+
+  del(owner) {
+    const tag = tagOf(owner);
+    return deleteWhere((rule) => isOf(rule, tag) || isOfContainer(rule, tag));
+  },
+
+  check,
+
+  gc(network, valid) {
+    const prefix = networkTag(network);
+    const kept = valid.map(tagOf);
+    return deleteWhere(
+      (rule) => rule.owner?.startsWith(prefix) === true && !kept.some((tag) => isOf(rule, tag)),
+    );
+  },
+
+  status,
+};
+
+function add(config: PortmapConfig, owner: Owner): void {
+  const tag = tagOf(owner);
+  const pods = config.pods.map((pod) => {
+    const { family } = pod.address.addr;
+    return { ...pod, family, expressions: compileConditions(family, pod.conditions) };
+  });
+  using connection = NftablesConnection.open();
+  change(connection, (batch) => {
+    for (const family of FAMILIES) {
+      const table = tableOf(family);
+      const rules = ruleList(connection, table);
+      for (const { chain, handle } of rules.filter((rule) => isOf(rule, tag))) {
+        batch.ruleDel(table, chain, handle);
+      }
+      for (const pod of pods.filter((each) => each.family === family)) {
+        refuseTaken(family, rules, pod.forwards, tag);
+        ensureChains(batch, family, rules, config.snat);
+        for (const forward of pod.forwards) {
+          const expressions = forwardRule(forward, pod.expressions);
+          batch.ruleAdd(table, HOSTPORTS, { expressions, ...tag });
+        }
+        if (!config.snat) continue;
+        for (const expressions of masqueradeRules(pod, config)) {
+          batch.ruleAdd(table, MASQUERADING, { expressions, ...tag });
+        }
+      }
+    }
+  });
+}
+
+function deleteWhere(matches: (rule: Rule) => boolean): Forward[] {
+  using connection = NftablesConnection.open();
+  return change(connection, (batch) =>
+    FAMILIES.flatMap((family) => {
+      const table = tableOf(family);
+      const rules = ruleList(connection, table).filter(
+        (rule) => POD_CHAINS.includes(rule.chain) && matches(rule),
+      );
+      for (const { chain, handle } of rules) batch.ruleDel(table, chain, handle);
+      return rules.flatMap(({ expressions }) => readForward(family, expressions) ?? []);
+    }),
+  );
+}
+
+function check(config: PortmapConfig, owner: Owner): void {
+  const tag = tagOf(owner);
+  using connection = NftablesConnection.open();
+  for (const pod of config.pods) {
+    const { family } = pod.address.addr;
+    const rules = ruleList(connection, tableOf(family));
+    for (const { name, rules: wanted = [] } of CHAINS) {
+      const present = rules.filter(({ chain }) => chain === name);
+      // The reference plugin puts conditions first.
+      const isThere = (one: readonly Expression[]): boolean =>
+        present.some((rule) => sameExpressions(rule.expressions.slice(-one.length), one));
+      if (!wanted.every(isThere)) throw missing(name, 'its jump');
+    }
+    const own = rules.filter((rule) => isOf(rule, tag) || isOfContainer(rule, tag));
+    const done = own.flatMap((rule) => {
+      const forward = readForward(family, rule.expressions);
+      return forward === undefined ? [] : describeForward(forward);
+    });
+    const lost = pod.forwards.map(describeForward).find((each) => !done.includes(each));
+    if (lost !== undefined) throw missing(HOSTPORTS, lost);
+    if (!config.snat) continue;
+    const sources = own.filter(({ chain }) => chain === MASQUERADING);
+    for (const wanted of masqueradeRules(pod, config)) {
+      if (sources.some((rule) => sameExpressions(rule.expressions, wanted))) continue;
+      throw missing(MASQUERADING, `${pod.address.addr}`);
+    }
+  }
+}
+
+function status(): void {
+  try {
+    using connection = NftablesConnection.open();
+    tableList(connection, 'ip');
+  } catch (error) {
+    const details = error instanceof Error ? error.message : String(error);
+    throw new CniError(CNI_CODE.notAvailable, 'nftables is not usable', details);
+  }
+}
+
+/**
+ * Applies what `build` decides by what it reads. A rule that is to be removed may be gone by then;
+ * all is read again in that case.
+ */
+function change<T>(connection: NftablesConnection, build: (batch: Batch) => T): T {
+  for (let attempt = 1; ; attempt += 1) {
+    const batch = new Batch(connection);
+    const result = build(batch);
+    try {
+      batch.commit();
+      return result;
+    } catch (error) {
+      if (netlinkErrno(error) !== ENOENT || attempt >= ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+function isOf(rule: Rule, { comment, owner }: OwnerTag): boolean {
+  return rule.comment === comment && rule.owner === owner;
+}
+
+/** Made by the reference plugin, which writes down the container alone. */
+function isOfContainer(rule: Rule, { comment }: OwnerTag): boolean {
+  return rule.comment === comment && rule.owner === undefined;
+}
+
+/** A container may ask for one of its ports twice, by two networks: the first rule wins. */
+function refuseTaken(
+  family: 4 | 6,
+  rules: readonly Rule[],
+  wanted: readonly Forward[],
+  { comment }: OwnerTag,
+): void {
+  for (const rule of rules) {
+    const held = rule.comment === comment ? undefined : readForward(family, rule.expressions);
+    if (held === undefined) continue;
+    const taken = wanted.find((forward) => overlaps(forward, held));
+    if (taken !== undefined) throw portTaken(taken, describeOwner(rule));
+  }
+}
+
+/** Makes what is missing of the table, and what is wrong right. */
+function ensureChains(
+  batch: Batch,
+  family: 4 | 6,
+  rules: readonly Rule[],
+  masquerades: boolean,
+): void {
+  const table = tableOf(family);
+  batch.tableAdd(table);
+  for (const { rules: wanted, ...chain } of CHAINS) {
+    if (chain.name === MASQUERADING && !masquerades) continue;
+    batch.chainAdd(table, chain);
+    if (wanted === undefined) continue;
+    const present = rules.filter((rule) => rule.chain === chain.name);
+    const isRight =
+      present.length === wanted.length &&
+      present.every(({ expressions }, index) => sameExpressions(expressions, wanted[index] ?? []));
+    if (isRight) continue;
+    batch.chainFlush(table, chain.name);
+    for (const expressions of wanted) batch.ruleAdd(table, chain.name, { expressions });
+  }
+}
+
+function masqueradeRules({ address }: PodForwards, { masqAll }: PortmapConfig): Expression[][] {
+  return masqueradesOf(address.addr, masqAll).map(masqueradeRule);
+}
+
+function missing(chain: string, what: string): CniError {
+  return new CniError(CNI_CODE.internal, `missing hostport rules in "${chain}" chain`, what);
+}
