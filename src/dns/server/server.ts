@@ -2,6 +2,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { Addr } from '../../ipaddr/addr.ts';
 import { parseAddr } from '../../ipaddr/parse-addr.ts';
 import { openBoundSocket } from '../../sys/bound-socket.ts';
+import { SysError } from '../../sys/errno.ts';
 import { openUdpSocket, readOrigin, UdpReplySender, type UdpSocket } from '../../sys/udp-batch.ts';
 import { READERS_MAX } from '../table/format.ts';
 import type { Table } from '../table/table.ts';
@@ -22,6 +23,9 @@ import {
   type WorkerMessage,
   type WorkerStart,
 } from './worker-protocol.ts';
+
+/** How many ports are tried when the kernel may choose. */
+const PORT_ATTEMPTS_MAX = 16;
 
 /** The queue of queries not yet seen, in the kernel: a tenth of a second's work. */
 const RECEIVE_BUFFER_BYTES = 8 << 20;
@@ -103,6 +107,18 @@ export class DnsServer {
 
   /** Starts to listen; serves when it resolves. Rejects with a SysError when it can't listen. */
   static async start(options: DnsServerOptions): Promise<DnsServer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await DnsServer.#startOnce(options);
+      } catch (error) {
+        // A port that is free for UDP can be somebody's for TCP; the kernel then chooses another.
+        const isTaken = error instanceof SysError && error.errnoName === 'EADDRINUSE';
+        if (options.port !== 0 || !isTaken || attempt === PORT_ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  static async #startOnce(options: DnsServerOptions): Promise<DnsServer> {
     const addresses = options.addresses.map((text) => parseAddr(text).toBytes());
     if (addresses.length * options.workers > READERS_MAX) {
       throw new RangeError(`DNS: expected at most ${READERS_MAX} threads`);
