@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { sublinkCases } from './sublink-cases.ts';
+import { addCases, checkCases, deleteCases, failureCases } from './sublink-cases.ts';
 import { expectNothingLeft, success, useSublink } from './sublink-fixture.ts';
 
-sublinkCases('macvlan', ['bridge', 'private', 'vepa', 'passthru']);
+const fixture = useSublink('macvlan', 'macvlan');
+const { config, call, pod } = fixture;
+
+addCases(fixture, ['bridge', 'private', 'vepa', 'passthru']);
+failureCases(fixture);
+deleteCases(fixture);
+checkCases(fixture);
 
 describe('macvlan alone', () => {
-  const fixture = useSublink('macvlan', 'macvlan-own');
-  const { config, call, pod } = fixture;
   const mac = (last: number): string => `02:00:00:00:00:0${last}`;
 
   it('takes the MAC address of who knows best', () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { expectNothingLeft, routeByUp0, success, useSublink } from './sublink-fixture.ts';
+import { expectNothingLeft, routeByUp0, type SublinkFixture, success } from './sublink-fixture.ts';
 
-/** What macvlan and ipvlan have in common, as tests of either. */
-export function sublinkCases(type: 'macvlan' | 'ipvlan', modes: readonly string[]): void {
-  const fixture = useSublink(type, type);
-  const { config, call, pod, inPod, reservations, podPath, node } = fixture;
+/* What macvlan and ipvlan have in common, as tests of either. */
+
+/** What ADD makes, in every mode. */
+export function addCases(fixture: SublinkFixture, modes: readonly string[]): void {
+  const { type, config, call, pod, inPod, podPath, node } = fixture;
 
   describe(`${type} ADD`, () => {
     it('gives the pod an interface that reaches the neighbours of the node', () => {
@@ -79,7 +80,14 @@ export function sublinkCases(type: 'macvlan' | 'ipvlan', modes: readonly string[
       expect(call('ADD', config()).status).toBe(0);
       expect(node.exec('ip', '-br', 'link')).toContain('eth0');
     });
+  });
+}
 
+/** What is left of an ADD that fails: nothing; and answers in older versions. */
+export function failureCases(fixture: SublinkFixture): void {
+  const { type, config, call, pod, reservations } = fixture;
+
+  describe(`${type} ADD`, () => {
     it.each(['0.3.0', '0.3.1', '0.4.0', '1.0.0'])('answers in version %s', (cniVersion) => {
       const { json } = call('ADD', config({ cniVersion }));
       const [ip] = json.ips as object[];
@@ -123,6 +131,11 @@ export function sublinkCases(type: 'macvlan' | 'ipvlan', modes: readonly string[
       expect(reservations()).toEqual(['192.0.2.100', '2001:db8::100']);
     });
   });
+}
+
+/** What DEL frees, whatever is missing. */
+export function deleteCases(fixture: SublinkFixture): void {
+  const { type, config, call, inPod, reservations, node } = fixture;
 
   describe(`${type} DEL`, () => {
     it.each([
@@ -154,6 +167,11 @@ export function sublinkCases(type: 'macvlan' | 'ipvlan', modes: readonly string[
       expectNothingLeft(fixture);
     });
   });
+}
+
+/** What CHECK, GC and STATUS see. */
+export function checkCases(fixture: SublinkFixture): void {
+  const { type, config, call, pod, inPod, reservations, node } = fixture;
 
   describe(`${type} CHECK`, () => {
     it.each([
@@ -170,7 +188,10 @@ export function sublinkCases(type: 'macvlan' | 'ipvlan', modes: readonly string[
       ],
       [
         'the master is gone',
-        () => node.exec('ip', 'link', 'set', 'up0', 'name', 'x0'),
+        () => {
+          node.exec('ip', 'link', 'set', 'up0', 'down');
+          node.exec('ip', 'link', 'set', 'up0', 'name', 'x0');
+        },
         'failed to lookup master "up0": Link not found',
       ],
     ])('says that %s', (_, breakIt, msg) => {

@@ -20,6 +20,7 @@ export interface IpLink {
 
 /** A node whose link `up0` leads to a neighbour with 192.0.2.1 and 2001:db8::1, and a pod. */
 export interface SublinkFixture {
+  readonly type: 'macvlan' | 'ipvlan';
   readonly node: NetnsFixture;
   readonly outside: NetnsFixture;
   readonly podPath: string;
@@ -61,6 +62,7 @@ export function useSublink(type: 'macvlan' | 'ipvlan', tag: string): SublinkFixt
   });
   const inPod = (...args: string[]): string => node.exec('ip', 'netns', 'exec', podName, ...args);
   return {
+    type,
     node,
     outside,
     podPath,
