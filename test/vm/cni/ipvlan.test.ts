@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { SIDES } from '../../conformance/cni/sides.ts';
 import { addCases, deleteCases } from '../../integration/cni/sublink-cases.ts';
-import { success, useSublink } from '../../integration/cni/sublink-fixture.ts';
+import { expectNothingLeft, success, useSublink } from '../../integration/cni/sublink-fixture.ts';
+import { peerMissing } from '../../peers/peer.ts';
 
 const fixture = useSublink('ipvlan', 'ipvlan');
 const { config, call, pod, inPod } = fixture;
@@ -49,5 +51,24 @@ describe('ipvlan alone', () => {
   ])('refuses %j', (wrong, msg) => {
     expect(call('ADD', config(wrong))).toMatchObject({ status: 1, json: { code: 7, msg } });
     expect(pod('addr').map(({ ifname }) => ifname)).toEqual(['lo']);
+  });
+});
+
+describe('ipvlan beside the reference', () => {
+  it('removes what that one made, and the other way round', ({ skip }) => {
+    const missing = peerMissing('cni-plugins');
+    if (missing !== undefined) skip(missing);
+    const results = [SIDES.podwire, SIDES.reference].map((maker, index) => {
+      const other = index === 0 ? SIDES.reference : SIDES.podwire;
+      const { status, json } = call('ADD', config({ mode: 'l3' }), {}, maker);
+      expect(status).toBe(0);
+      const [link] = pod('addr', 'show', 'eth0');
+      const after = config({ mode: 'l3', prevResult: json });
+      expect(call('CHECK', after, {}, other)).toMatchObject({ status: 0, stdout: '' });
+      expect(call('DEL', after, {}, other)).toMatchObject({ status: 0, stdout: '' });
+      expectNothingLeft(fixture);
+      return { mtu: link?.mtu, flags: link?.flags, kind: link?.linkinfo };
+    });
+    expect(results[0]).toEqual(results[1]);
   });
 });
