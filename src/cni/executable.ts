@@ -1,13 +1,15 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { bridge } from './bridge/plugin.ts';
 import { hostLocal } from './host-local-ipam/plugin.ts';
+import { ipvlan } from './ipvlan/plugin.ts';
 import { loopback } from './loopback/plugin.ts';
+import { macvlan } from './macvlan/plugin.ts';
 import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, loopback, portmap].map((plugin) => [plugin.type, plugin]),
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap].map((plugin) => [plugin.type, plugin]),
 );
 
 /** The names the executable answers to as a plugin. */

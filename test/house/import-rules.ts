@@ -98,6 +98,23 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
     ),
   ),
+  rule(
+    'src/cni/pod-interface',
+    ['src/cni/protocol', 'src/netlink', ...base],
+    'what plugins have in common does not know them',
+  ),
+  rule(
+    'src/cni/sublink',
+    ['src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
+    'what plugins have in common does not know them',
+  ),
+  ...['ipvlan', 'macvlan'].map((plugin) =>
+    rule(
+      `src/cni/${plugin}`,
+      ['src/cni/sublink', 'src/cni/protocol', 'src/ipaddr', errors],
+      'it says which link it is; the verbs are in src/cni/sublink',
+    ),
+  ),
   rule('src/cluster', ['src/ipaddr', errors], 'what the cluster is does not depend on who asks', [
     'js-yaml',
     'valibot',
