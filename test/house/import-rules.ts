@@ -85,16 +85,25 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/netlink', ...base],
     'plugins are started for each pod and must load little',
   ),
-  rule('src/cni/protocol', base, 'the contract does not depend on those who keep it'),
+  rule(
+    'src/cni/protocol',
+    ['src/netlink/error.ts', ...base],
+    'the contract does not depend on those who keep it; of the kernel it knows the words of a refusal',
+  ),
   rule(
     'src/cni/runner',
     ['src/cni/protocol', ...base],
     'a runner executes plugins and never has them inside',
   ),
+  rule(
+    'src/cni/pod-interface',
+    ['src/cni/protocol', 'src/netlink', ...base],
+    'plugins use it, and it knows none of them',
+  ),
   ...['bridge', 'host-local-ipam', 'loopback'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
-      ['src/cni/protocol', 'src/netlink', ...base],
+      ['src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
       'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
     ),
   ),

@@ -1,0 +1,43 @@
+import { addrAdd } from '../../netlink/route/addr.ts';
+import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { type Link, linkSet } from '../../netlink/route/link.ts';
+import { routeAppend } from '../../netlink/route/route.ts';
+import type { Netns } from '../../sys/netns.ts';
+import { writeSysctl } from '../../sys/sysctl.ts';
+import type { Result } from '../protocol/result.ts';
+import { waitForDad } from './dad.ts';
+
+/**
+ * Gives the pod's interface its addresses and routes, and brings it up. A route without gateway goes
+ * by that of its family's first address. With `dad`, IPv6 addresses are used once detection says
+ * that nobody else has them. Throws CniError.
+ */
+export function configureInterface(
+  pod: RouteConnection,
+  netns: Netns,
+  link: Link,
+  { ips, routes }: Pick<Result, 'ips' | 'routes'>,
+  dad: boolean,
+): void {
+  if (ips.length > 0) netns.run(() => prepare(link.name, ips, dad));
+  for (const { address } of ips) addrAdd(pod, link.index, address, { noDad: !dad });
+  linkSet(pod, link.index, { up: true });
+  if (dad) waitForDad(pod, link);
+  for (const { gw, ...route } of routes) {
+    const { family } = route.dst.addr;
+    const first = ips.find(({ gateway }) => gateway?.family === family)?.gateway;
+    routeAppend(pod, { ...route, gateway: gw ?? first, linkIndex: link.index });
+  }
+}
+
+function prepare(ifName: string, ips: Result['ips'], dad: boolean): void {
+  // The kernel then tells the neighbours when the interface comes up.
+  writeSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1');
+  writeSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1');
+  writeSysctl(`net/ipv6/conf/${ifName}/accept_dad`, dad ? '1' : '0');
+  if (dad) writeSysctl(`net/ipv6/conf/${ifName}/enhanced_dad`, '1');
+  if (!ips.some(({ address }) => address.addr.family === 6)) return;
+  writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
+  writeSysctl(`net/ipv6/conf/${ifName}/disable_ipv6`, '0');
+  writeSysctl(`net/ipv6/conf/${ifName}/keep_addr_on_down`, '1');
+}
