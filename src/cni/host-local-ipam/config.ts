@@ -6,7 +6,8 @@ import { parseArgs } from '../protocol/args.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Fields } from '../protocol/fields.ts';
 import type { Call } from '../protocol/plugin.ts';
-import { type Dns, decodeRoutes, type ResultRoute } from '../protocol/result.ts';
+import type { Dns, ResultRoute } from '../protocol/result.ts';
+import { decodeRoutes } from '../protocol/result-decode.ts';
 import { checkDisjoint, checkRangeSet, parseRange, type RangeSet } from './range-set.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
