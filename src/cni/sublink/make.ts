@@ -1,6 +1,7 @@
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkDel, linkSet } from '../../netlink/route/link.ts';
 import type { Netns } from '../../sys/netns.ts';
+import { mustFind } from '../pod-interface/describe.ts';
 import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { SublinkConfig } from './config.ts';
@@ -56,12 +57,6 @@ export function deleteSublink(pod: RouteConnection, environment: Environment): v
 function delByName(pod: RouteConnection, name: string): void {
   const link = linkByName(pod, name);
   if (link !== undefined) linkDel(pod, link.index);
-}
-
-function mustFind(pod: RouteConnection, name: string): Link {
-  const link = linkByName(pod, name);
-  if (link === undefined) throw new CniError(CNI_CODE.internal, `interface "${name}" not found`);
-  return link;
 }
 
 /** The name until the link is in the pod; nothing on the host has it. */
