@@ -246,7 +246,6 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
     'two interfaces of a pod',
     [add({ isGateway: true }), add({ isGateway: true }, { CNI_IFNAME: 'eth1' })],
   ],
-  ['DEL without a namespace', [add(), { verb: 'DEL', env: { CNI_NETNS: '' } }]],
   ['DEL where nothing was added', [{ verb: 'DEL' }]],
   [
     'forceAddress',
@@ -269,4 +268,25 @@ describe('bridge beside the reference', () => {
   it.each(scenarios)('%s', (_, steps) => {
     expect(play('podwire', steps)).toEqual(play('reference', steps));
   });
+
+  it('DEL without a namespace takes the host end away, which the reference leaves, and no more', () => {
+    const steps = [add(), { verb: 'DEL', env: { CNI_NETNS: '' } }] as const;
+    const [ours, theirs] = (['podwire', 'reference'] as const).map((side) => play(side, steps));
+    const veths = /"(?:ifname":"veth-|ipv[46]\/conf\/veth-)/g;
+    const last = (played: unknown): string => JSON.stringify((played as unknown[]).at(-1));
+    expect(last(ours).match(veths)).toBeNull();
+    expect(last(theirs).match(veths)).toHaveLength(5);
+    expect(withoutPeers(ours)).toHaveLength(steps.length);
+    expect(withoutPeers(ours)).toEqual(withoutPeers(theirs));
+  });
 });
+
+/** All but the veths: a pod's end goes when the host's does. */
+function withoutPeers(played: unknown): unknown {
+  return JSON.parse(JSON.stringify(played), (_, value: unknown) => {
+    if (!Array.isArray(value)) return value;
+    return value.filter(
+      (each) => !/veth-|"ifname":"eth0"|conf\/eth0\/|"dev":"eth0"/.test(JSON.stringify(each)),
+    );
+  }) as unknown;
+}
