@@ -1,4 +1,4 @@
-import { readFileSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { bridge } from './bridge/plugin.ts';
 import { hostLocal } from './host-local-ipam/plugin.ts';
 import { ipvlan } from './ipvlan/plugin.ts';
@@ -12,11 +12,18 @@ const plugins: ReadonlyMap<string, Plugin> = new Map(
   [bridge, hostLocal, ipvlan, loopback, macvlan, portmap].map((plugin) => [plugin.type, plugin]),
 );
 
+/** Those that give addresses; a plugin that wires a pod is never another one's IPAM. */
+const ipamPlugins: ReadonlyMap<string, Plugin> = new Map(
+  [hostLocal].map((plugin) => [plugin.type, plugin]),
+);
+
 /** The names the executable answers to as a plugin. */
 export const PLUGIN_TYPES: readonly string[] = [...plugins.keys()];
 
 /** A configuration is a few kilobytes; what is longer is not one. */
 const STDIN_BYTES_MAX = 16 << 20;
+/** What a pipe holds. */
+const STDIN_CHUNK_BYTES = 64 << 10;
 
 /**
  * Acts as the plugin of the name `type` on this process's environment, stdin and stdout. Gives
@@ -27,16 +34,24 @@ export function runAsPlugin(type: string): boolean {
   if (plugin === undefined) return false;
   process.exitCode = runPlugin(plugin, {
     env: process.env,
-    readStdin() {
-      const text = readFileSync(0, 'utf8');
-      if (text.length > STDIN_BYTES_MAX) throw new Error(`over ${STDIN_BYTES_MAX} bytes`);
-      return text;
-    },
+    readStdin,
     writeStdout: (text) => writeAll(1, text),
     writeStderr: (text) => writeAll(2, text),
-    inProcess: plugins,
+    inProcess: ipamPlugins,
   });
   return true;
+}
+
+function readStdin(): string {
+  const chunks: Uint8Array[] = [];
+  for (let total = 0; total <= STDIN_BYTES_MAX; ) {
+    const chunk = new Uint8Array(STDIN_CHUNK_BYTES);
+    const length = readSync(0, chunk);
+    if (length === 0) return Buffer.concat(chunks).toString('utf8');
+    chunks.push(chunk.subarray(0, length));
+    total += length;
+  }
+  throw new Error(`expected at most ${STDIN_BYTES_MAX} bytes`);
 }
 
 /** Writes synchronously, for the process ends right after; a pipe may take it in parts. */

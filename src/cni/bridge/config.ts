@@ -1,8 +1,10 @@
 import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
 import { parseArgs } from '../protocol/args.ts';
+import { ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
-import { type Dns, decodeDns } from '../protocol/result.ts';
+import type { Dns } from '../protocol/result.ts';
+import { decodeDns } from '../protocol/result-decode.ts';
 
 /** The bridge plugin's own fields. */
 export interface BridgeConfig {
@@ -66,7 +68,7 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
     portIsolation: fields.boolean('portIsolation'),
     mac: parseMac(call),
     dns: Object.keys(dns).length === 0 ? undefined : dns,
-    hasIpam: (fields.object('ipam')?.string('type') ?? '') !== '',
+    hasIpam: ipamType(call) !== '',
   };
 }
 

@@ -3,15 +3,19 @@ import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
-import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
+import { configureInterface } from '../pod-interface/configure.ts';
+import { describeLink, mustFind } from '../pod-interface/describe.ts';
+import { ownerOf } from '../pod-interface/owner.ts';
+import { makeVeth, removeHostEnd, removeStaleHostEnds } from '../pod-interface/veth.ts';
+import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
-import type { Result, ResultInterface } from '../protocol/result.ts';
+import type { Result } from '../protocol/result.ts';
 import { ensureBridge, ensureGateways } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
-import { configurePod, defaultPrefix, joinBridge, makeVeth, mustFind } from './pod-link.ts';
+import { joinBridge } from './pod-link.ts';
 
 /** Wires a pod to a bridge on the node by a veth pair. */
 export const bridge: Plugin = {
@@ -28,7 +32,7 @@ export const bridge: Plugin = {
     // Unless everything below succeeds, what was made is taken away again, last first.
     using undo = new DisposableStack();
     const bridgeLink = ensureBridge(host, config);
-    const veth = makeVeth(host, pod, hostNetns, ifName, config);
+    const veth = makeVeth({ host, hostNetns, pod }, ownerOf(call), config);
     undo.defer(() => linkDel(host, veth.index));
     joinBridge(host, veth, bridgeLink, config);
     let wanted: Pick<Result, 'ips' | 'routes' | 'dns'> = { ips: [], routes: [], dns: {} };
@@ -37,13 +41,13 @@ export const bridge: Plugin = {
       undo.defer(() => ipamDel(call));
       wanted = planAddresses(config, given);
     }
-    configurePod(pod, podNetns, ifName, wanted, config.enabledad);
+    configureInterface(pod, podNetns, mustFind(pod, ifName), wanted, config.enabledad);
     if (config.isGateway) openGateway(host, bridgeLink, wanted, config);
     const result = {
       interfaces: [
-        describe(mustFind(host, config.bridge)),
-        describe(mustFind(host, veth.name)),
-        { ...describe(mustFind(pod, ifName)), sandbox: path },
+        describeLink(mustFind(host, config.bridge)),
+        describeLink(mustFind(host, veth.name)),
+        describeLink(mustFind(pod, ifName), path),
       ],
       ips: wanted.ips,
       routes: wanted.routes,
@@ -54,14 +58,19 @@ export const bridge: Plugin = {
   },
 
   del(call) {
+    // Whatever fails, the rest is removed all the same.
+    using rest = new DisposableStack();
+    rest.defer(() => hasIpam(call) && ipamDel(call));
     const { netns: path, ifName } = call.environment;
     using podNetns = tryOpenPodNetns(path);
+    using host = RouteConnection.open();
     if (podNetns !== undefined) {
       using pod = RouteConnection.open(podNetns);
       const link = linkByName(pod, ifName);
       if (link !== undefined) linkDel(pod, link.index);
     }
-    if (hasIpam(call)) ipamDel(call);
+    // The namespace may live on although its path is gone.
+    removeHostEnd(host, ownerOf(call));
   },
 
   check(call) {
@@ -78,8 +87,10 @@ export const bridge: Plugin = {
   },
 
   gc(call, valid) {
-    // A veth goes with its pod's namespace, so addresses are all that can be left.
-    if (hasIpam(call)) ipamGc(call, valid);
+    using rest = new DisposableStack();
+    rest.defer(() => hasIpam(call) && ipamGc(call, valid));
+    using host = RouteConnection.open();
+    removeStaleHostEnds(host, call.config.name, valid);
   },
 
   status(call) {
@@ -88,7 +99,7 @@ export const bridge: Plugin = {
 };
 
 function hasIpam(call: Call): boolean {
-  return (call.config.fields.object('ipam')?.string('type') ?? '') !== '';
+  return ipamType(call) !== '';
 }
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */
@@ -105,7 +116,7 @@ function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'inter
   const routes = [...given.routes];
   if (config.isDefaultGateway) {
     for (const { address, gateway } of ips) {
-      const dst = defaultPrefix(address);
+      const dst = Prefix.of(address.addr, 0).masked();
       if (!routes.some((route) => route.dst.equals(dst))) routes.push({ dst, gw: gateway });
     }
   }
@@ -127,8 +138,4 @@ function openGateway(
     if (addr.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
     else writeSysctl('net/ipv6/conf/all/forwarding', '1');
   }
-}
-
-function describe(link: Link): ResultInterface {
-  return { name: link.name, mac: `${link.mac ?? ''}` };
 }

@@ -25,7 +25,7 @@ export function configureInterface(
   if (dad) waitForDad(pod, link);
   for (const { gw, ...route } of routes) {
     const { family } = route.dst.addr;
-    const first = ips.find(({ address }) => address.addr.family === family)?.gateway;
+    const first = ips.find(({ gateway }) => gateway?.family === family)?.gateway;
     routeAppend(pod, { ...route, gateway: gw ?? first, linkIndex: link.index });
   }
 }
@@ -35,6 +35,7 @@ function prepare(ifName: string, ips: Result['ips'], dad: boolean): void {
   writeSysctl(`net/ipv4/conf/${ifName}/arp_notify`, '1');
   writeSysctl(`net/ipv6/conf/${ifName}/ndisc_notify`, '1');
   writeSysctl(`net/ipv6/conf/${ifName}/accept_dad`, dad ? '1' : '0');
+  if (dad) writeSysctl(`net/ipv6/conf/${ifName}/enhanced_dad`, '1');
   if (!ips.some(({ address }) => address.addr.family === 6)) return;
   writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
   writeSysctl(`net/ipv6/conf/${ifName}/disable_ipv6`, '0');

@@ -1,10 +1,17 @@
+import type { Verb } from './environment.ts';
 import { CNI_CODE, CniError } from './error.ts';
 import { Fields, isObject } from './fields.ts';
-import { decodeResult, type Result } from './result.ts';
-import { parseVersion, type SpecVersion } from './version.ts';
+import { IDENTIFIER } from './identifier.ts';
+import type { Result } from './result.ts';
+import { decodeResult } from './result-decode.ts';
+import { atLeast, isVersionText, parseVersion, type SpecVersion } from './version.ts';
 
-/** What `name` and CNI_CONTAINERID may look like (CNI specification, section 1). */
-export const IDENTIFIER = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** The version that brought a verb; the others were always there. */
+const SINCE: Partial<Readonly<Record<Verb, SpecVersion>>> = {
+  CHECK: '0.4.0',
+  GC: '1.1.0',
+  STATUS: '1.1.0',
+};
 
 /** What a plugin reads on stdin. */
 export interface NetworkConfig {
@@ -18,24 +25,49 @@ export interface NetworkConfig {
 }
 
 /** Reads a plugin's configuration from JSON. Throws CniError. */
-export function parseConfig(text: string): NetworkConfig {
+export function parseConfig(text: string, verb: Verb): NetworkConfig {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new CniError(CNI_CODE.decode, `error unmarshalling network config: ${String(error)}`);
+    throw undecodable(error instanceof Error ? error.message : String(error));
   }
-  if (!isObject(value)) {
-    throw new CniError(CNI_CODE.decode, 'error unmarshalling network config: expected an object');
-  }
+  if (!isObject(value)) throw undecodable('expected an object');
   const fields = new Fields(value);
-  const version = parseVersion(fields.string('cniVersion') || '0.1.0');
   const name = fields.string('name') ?? '';
   if (name === '') throw new CniError(CNI_CODE.invalidConfig, 'missing network name');
   if (!IDENTIFIER.test(name)) {
-    throw new CniError(CNI_CODE.invalidConfig, 'invalid characters in network name', name);
+    throw new CniError(CNI_CODE.invalidConfig, 'invalid characters found in network name', name);
   }
-  const previous = fields.object('prevResult');
-  const prevResult = previous === undefined ? undefined : decodeResult(previous);
-  return { version, name, fields, prevResult };
+  const version = configVersion(fields.string('cniVersion') ?? '', verb);
+  return { version, name, fields, prevResult: prevResultOf(fields, version, verb) };
+}
+
+function configVersion(text: string, verb: Verb): SpecVersion {
+  const since = SINCE[verb];
+  // A verb that came later asks whether the version is old or new, and this one is neither.
+  if (since !== undefined && text !== '' && !isVersionText(text)) {
+    const got = JSON.stringify(text);
+    throw new CniError(CNI_CODE.decode, `cniVersion: expected a version such as 1.1.0, got ${got}`);
+  }
+  const version = parseVersion(text);
+  if (since !== undefined && !atLeast(version, since)) {
+    throw new CniError(CNI_CODE.incompatibleVersion, `config version does not allow ${verb}`);
+  }
+  return version;
+}
+
+function prevResultOf(fields: Fields, version: SpecVersion, verb: Verb): Result | undefined {
+  try {
+    const previous = fields.object('prevResult');
+    return previous === undefined ? undefined : decodeResult(previous, version);
+  } catch (error) {
+    // A result that was torn on its way must not keep a pod from being taken down.
+    if (verb === 'DEL') return undefined;
+    throw error;
+  }
+}
+
+function undecodable(why: string): CniError {
+  return new CniError(CNI_CODE.decode, `error unmarshall network config: ${why}`);
 }

@@ -1,5 +1,5 @@
-import { IDENTIFIER } from './config.ts';
 import { CNI_CODE, CniError } from './error.ts';
+import { IDENTIFIER } from './identifier.ts';
 
 /** The verbs that act on a configuration. VERSION is answered before. */
 export const VERBS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
@@ -30,21 +30,20 @@ const REQUIRED: Readonly<Record<Verb, readonly string[]>> = {
   STATUS: ['CNI_PATH'],
 };
 
-const IFNAME_CHARACTERS_MAX = 15; // IFNAMSIZ - 1
+const IFNAME_BYTES_MAX = 15; // IFNAMSIZ - 1
 
 /** Reads and checks the CNI_* variables. Throws CniError of code 4. */
 export function parseEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const command = env.CNI_COMMAND ?? '';
   const verb = VERBS.find((each) => each === command);
   if (verb === undefined) throw invalid(`unknown CNI_COMMAND: ${command}`);
-  const missing = REQUIRED[verb].filter((name) => !env[name]);
-  if (missing.length > 0) throw invalid(`required env variables [${missing.join(',')}] missing`);
+  const required = REQUIRED[verb];
   const containerId = env.CNI_CONTAINERID ?? '';
-  if (REQUIRED[verb].includes('CNI_CONTAINERID') && !IDENTIFIER.test(containerId)) {
-    throw invalid('invalid characters in containerID', containerId);
-  }
+  if (required.includes('CNI_CONTAINERID') && containerId !== '') checkContainerId(containerId);
   const ifName = env.CNI_IFNAME ?? '';
-  if (REQUIRED[verb].includes('CNI_IFNAME')) checkIfName(ifName);
+  if (required.includes('CNI_IFNAME') && ifName !== '') checkIfName(ifName);
+  const missing = required.filter((name) => !env[name]);
+  if (missing.length > 0) throw invalid(`required env variables [${missing.join(',')}] missing`);
   return {
     verb,
     containerId,
@@ -56,11 +55,19 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   };
 }
 
-function checkIfName(name: string): void {
-  if (name.length > IFNAME_CHARACTERS_MAX) {
+/** Checks a container's id. Throws CniError of code 4. */
+export function checkContainerId(id: string): void {
+  if (!IDENTIFIER.test(id)) throw invalid('invalid characters in containerID', id);
+}
+
+/** Checks the name of an interface. Throws CniError of code 4. */
+export function checkIfName(name: string): void {
+  if (name === '') throw invalid('interface name is empty');
+  // Bytes are what the kernel counts.
+  if (Buffer.byteLength(name) > IFNAME_BYTES_MAX) {
     throw invalid(
       'interface name is too long',
-      `interface name should be less than ${IFNAME_CHARACTERS_MAX + 1} characters`,
+      `interface name should be less than ${IFNAME_BYTES_MAX + 1} characters`,
     );
   }
   if (name === '.' || name === '..') throw invalid('interface name is . or ..', name);

@@ -1,4 +1,5 @@
 import { PodwireError } from '../../errors.ts';
+import { NetlinkError } from '../../netlink/error.ts';
 
 /** The error codes of the CNI specification 1.1.0, section "Error", and of its library. */
 export const CNI_CODE = {
@@ -36,11 +37,17 @@ export class CniError extends PodwireError {
   }
 }
 
-/** Any error as a CniError; one without a code becomes 999. */
+/** Any error as a CniError; one without a code becomes 999, with the kernel's own words as details. */
 export function toCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   // Undoing failed as well: what the runtime needs to know is why it was undone.
   if (error instanceof SuppressedError) return toCniError(error.suppressed);
+  if (error instanceof NetlinkError) {
+    const { operation, errnoName, extack, fault } = error;
+    const details = [extack, fault].filter((words) => words !== '').join('; ');
+    const message = `${operation}: ${errnoName}`;
+    return new CniError(CNI_CODE.internal, message, details, { cause: error });
+  }
   const message = error instanceof Error ? error.message : String(error);
   return new CniError(CNI_CODE.internal, message, '', { cause: error });
 }

@@ -13,12 +13,17 @@ export class Fields {
     this.#path = path;
   }
 
-  /** The value of a field. Go's decoder, which wrote most configurations, ignores case. */
+  /**
+   * The value of a field, or undefined; null counts as absent. Go's encoding/json, which the field's
+   * programs read with, ignores case, and of several spellings takes the one that comes last.
+   */
   value(name: string): unknown {
-    if (name in this.raw) return this.raw[name] ?? undefined;
-    const folded = name.toLowerCase();
-    const key = Object.keys(this.raw).find((each) => each.toLowerCase() === folded);
-    return key === undefined ? undefined : (this.raw[key] ?? undefined);
+    const folded = fold(name);
+    let found: unknown;
+    for (const [key, value] of Object.entries(this.raw)) {
+      if (value !== null && (key === name || fold(key) === folded)) found = value;
+    }
+    return found;
   }
 
   string(name: string): string | undefined {
@@ -101,6 +106,11 @@ export class Fields {
   #at(name: string): string {
     return this.#path === '' ? name : `${this.#path}.${name}`;
   }
+}
+
+/** Letters that are equal by Unicode's simple case folding; the long s is the one with no lower case. */
+function fold(name: string): string {
+  return name.toLowerCase().replaceAll('\u017f', 's');
 }
 
 /** Whether a JSON value is an object. */

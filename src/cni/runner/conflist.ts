@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { IDENTIFIER } from '../protocol/config.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { Fields, isObject } from '../protocol/fields.ts';
+import { IDENTIFIER } from '../protocol/identifier.ts';
 import {
   isSpecVersion,
   parseVersion,

@@ -1,6 +1,6 @@
-import { execPlugin, findPlugin } from '../protocol/delegate.ts';
 import type { Verb } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { execPlugin, findPlugin } from '../protocol/exec.ts';
 import { type Fields, isObject } from '../protocol/fields.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import { atLeast } from '../protocol/version.ts';

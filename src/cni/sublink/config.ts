@@ -2,7 +2,8 @@ import type { Mac } from '../../ipaddr/mac.ts';
 import type { Link, LinkSpec } from '../../netlink/route/link.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
-import { type Dns, decodeDns, type Result } from '../protocol/result.ts';
+import type { Dns, Result } from '../protocol/result.ts';
+import { decodeDns } from '../protocol/result-decode.ts';
 
 /** What a link of the kind is made with. */
 export type KindSettings =

@@ -1,6 +1,6 @@
 import { RouteConnection } from '../../netlink/route/connection.ts';
 import { linkDel } from '../../netlink/route/link.ts';
-import { checkInterface } from '../pod-interface/check.ts';
+import { checkAddresses, checkInterface } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
@@ -84,6 +84,7 @@ function check(call: Call, config: SublinkConfig): void {
     const text = `container interface ${link.name} not of type ${kind}`;
     throw new CniError(CNI_CODE.internal, text);
   }
+  checkAddresses(pod, link, prevResult);
   config.check(link);
   if (config.namedMaster !== undefined) {
     const master = findMaster(config.linkInContainer ? pod : host, config.namedMaster);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SPEC_VERSIONS } from '../../../src/cni/protocol/version.ts';
 import { createNamedNetns, deleteNamedNetns, Netns } from '../../../src/sys/netns.ts';
 import { callPlugin } from '../../integration/cni/plugin-fixture.ts';
 import { needPeer, SIDES, type Side } from './sides.ts';
@@ -232,7 +233,7 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
   ['mac', cycle({ mac: '0a:00:00:00:00:07' })],
   ['enabledad', cycle({ enabledad: true, isGateway: true, ipam: dual })],
   ['dns of its own', cycle({ dns: { nameservers: ['192.0.2.1'], search: ['a.example'] } })],
-  ...['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'].map(
+  ...SPEC_VERSIONS.map(
     (cniVersion) =>
       [
         `version ${cniVersion}`,
@@ -246,7 +247,6 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
     'two interfaces of a pod',
     [add({ isGateway: true }), add({ isGateway: true }, { CNI_IFNAME: 'eth1' })],
   ],
-  ['DEL without a namespace', [add(), { verb: 'DEL', env: { CNI_NETNS: '' } }]],
   ['DEL where nothing was added', [{ verb: 'DEL' }]],
   [
     'forceAddress',
@@ -268,5 +268,17 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
 describe('bridge beside the reference', () => {
   it.each(scenarios)('%s', (_, steps) => {
     expect(play('podwire', steps)).toEqual(play('reference', steps));
+  });
+
+  it('leaves nothing of the pod on a DEL without a namespace, where the reference leaves the veth', () => {
+    const left = (side: Side): unknown => {
+      using node = new Node(side);
+      node.call(add());
+      const { status } = node.call({ verb: 'DEL', env: { CNI_NETNS: '' } });
+      const { node: host } = node.state() as { node: { links: Json[] } };
+      return { status, links: host.links.map(({ kind }) => kind) };
+    };
+    expect(left('podwire')).toEqual({ status: 0, links: [null, 'bridge'] });
+    expect(left('reference')).toEqual({ status: 0, links: [null, 'bridge', 'veth'] });
   });
 });

@@ -123,6 +123,31 @@ describe('bridge ADD', () => {
     expect(call('DEL', config({ cniVersion })).status).toBe(0);
   });
 
+  it.each(['0.1.0', '0.2.0', ''])('answers in version "%s"', (cniVersion) => {
+    expect(call('ADD', config({ cniVersion })).json).toEqual({
+      cniVersion: cniVersion || '0.1.0',
+      ip4: {
+        ip: '10.1.2.2/24',
+        gateway: '10.1.2.1',
+        routes: [{ dst: '0.0.0.0/0', gw: '10.1.2.1' }],
+      },
+      ip6: {
+        ip: 'fd00:1::2/64',
+        gateway: 'fd00:1::1',
+        routes: [{ dst: '::/0', gw: 'fd00:1::1' }],
+      },
+      dns: {},
+    });
+    expect(call('DEL', config({ cniVersion })).status).toBe(0);
+  });
+
+  it('takes back what version 0.2.0 cannot tell of', () => {
+    const conf = { ...config({ cniVersion: '0.2.0' }), ipam: {} };
+    expect(call('ADD', conf).json.msg).toBe('cannot convert: no valid IP addresses');
+    expect(veths()).toEqual([]);
+    expect(pod('link').map((link) => link.ifname)).toEqual(['lo']);
+  });
+
   it('needs no IPAM for an interface without addresses', () => {
     const answer = call('ADD', { ...config(), ipam: {} });
     expect(answer.json.ips).toBeUndefined();

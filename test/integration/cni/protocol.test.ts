@@ -15,7 +15,7 @@ describe('every plugin', () => {
       expect(answer).toMatchObject({ status: 0, stderr: '' });
       expect(answer.json).toEqual({
         cniVersion: '1.1.0',
-        supportedVersions: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'],
+        supportedVersions: ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'],
       });
     },
   );
@@ -23,7 +23,7 @@ describe('every plugin', () => {
   it('says what it is to people', () => {
     const answer = callPlugin({ type: 'bridge', verb: '', config: {} });
     expect(answer).toMatchObject({ status: 0, stdout: '' });
-    expect(answer.stderr).toContain('CNI protocol versions supported: 0.3.0, ');
+    expect(answer.stderr).toContain('CNI protocol versions supported: 0.1.0, ');
   });
 
   it.each([
@@ -74,11 +74,11 @@ describe('every plugin', () => {
   });
 
   it.each([
-    [{ name: 'n', type: 'x' }, 'ADD', 1, 'incompatible CNI versions'],
-    [{ ...config, cniVersion: '0.2.0' }, 'ADD', 1, 'incompatible CNI versions'],
-    [{ ...config, cniVersion: 'adsfsadf' }, 'ADD', 6, 'cniVersion: expected a version'],
+    [{ ...config, cniVersion: '0.2.9' }, 'ADD', 1, 'incompatible CNI versions'],
+    [{ ...config, cniVersion: 'adsfsadf' }, 'ADD', 1, 'incompatible CNI versions'],
+    [{ ...config, cniVersion: 'adsfsadf' }, 'CHECK', 6, 'cniVersion: expected a version'],
     [{ ...config, name: '' }, 'ADD', 7, 'missing network name'],
-    [{ ...config, name: '%%' }, 'ADD', 7, 'invalid characters in network name'],
+    [{ ...config, name: '%%' }, 'ADD', 7, 'invalid characters found in network name'],
     [{ ...config, cniVersion: '0.3.1' }, 'CHECK', 1, 'config version does not allow CHECK'],
     [{ ...config, cniVersion: '1.0.0' }, 'GC', 1, 'config version does not allow GC'],
     [{ ...config, cniVersion: '1.0.0' }, 'STATUS', 1, 'config version does not allow STATUS'],

@@ -88,6 +88,13 @@ export function failureCases(fixture: SublinkFixture): void {
   const { type, config, call, pod, reservations } = fixture;
 
   describe(`${type} ADD`, () => {
+    it.each(['0.1.0', '0.2.0'])('answers in version %s', (cniVersion) => {
+      const { json } = call('ADD', config({ cniVersion }));
+      expect(json).toMatchObject({ cniVersion, ip4: { ip: expect.stringContaining('/24') } });
+      expect(json).not.toHaveProperty('interfaces');
+      expect(call('DEL', config({ cniVersion })).status).toBe(0);
+    });
+
     it.each(['0.3.0', '0.3.1', '0.4.0', '1.0.0'])('answers in version %s', (cniVersion) => {
       const { json } = call('ADD', config({ cniVersion }));
       const [ip] = json.ips as object[];
@@ -117,7 +124,8 @@ export function failureCases(fixture: SublinkFixture): void {
       const more = typeof wrong === 'function' ? wrong(ipam) : wrong;
       const answer = call('ADD', config(more));
       expect(answer.status).toBe(1);
-      expect(answer.json.msg).toContain(message);
+      // The kernel's own words are the details.
+      expect([answer.json.msg, answer.json.details].join(': ')).toContain(message);
       expectNothingLeft(fixture);
     });
 

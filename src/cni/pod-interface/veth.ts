@@ -1,0 +1,78 @@
+import type { Mac } from '../../ipaddr/mac.ts';
+import { netlinkErrno } from '../../netlink/error.ts';
+import type { RouteConnection } from '../../netlink/route/connection.ts';
+import {
+  type Link,
+  linkAdd,
+  linkByName,
+  linkDel,
+  linkList,
+  linkSet,
+} from '../../netlink/route/link.ts';
+import { EEXIST } from '../../sys/errno.ts';
+import type { Netns } from '../../sys/netns.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
+import type { Attachment } from '../protocol/plugin.ts';
+import { mustFind } from './describe.ts';
+import { hostEndNames, isOwnedBy, linkGroup, type Owner, ownerAlias } from './owner.ts';
+
+/** The kernel sides a veth pair is made between. */
+export interface VethPlace {
+  readonly host: RouteConnection;
+  readonly hostNetns: Netns;
+  readonly pod: RouteConnection;
+}
+
+/**
+ * Makes the pod's interface and its other end on the host, which is given back. Made in the pod with
+ * the peer put on the host at once, so that the pod's name never shows up there. Throws CniError
+ * when the pod has an interface of the name.
+ */
+export function makeVeth(
+  { host, hostNetns, pod }: VethPlace,
+  owner: Owner,
+  { mtu, mac }: { readonly mtu?: number | undefined; readonly mac?: Mac | undefined },
+): Link {
+  const { ifName } = owner;
+  const group = linkGroup(owner.network);
+  for (const name of hostEndNames(owner)) {
+    try {
+      const peer = { name, mtu, group, netnsFd: hostNetns.fd };
+      linkAdd(pod, { name: ifName, kind: 'veth', mtu, mac, peer });
+    } catch (error) {
+      if (netlinkErrno(error) !== EEXIST) throw error;
+      if (linkByName(pod, ifName) === undefined) continue;
+      const text = `container veth name provided (${ifName}) already exists`;
+      throw new CniError(CNI_CODE.internal, text);
+    }
+    const made = mustFind(host, name);
+    linkSet(host, made.index, { alias: ownerAlias(owner) });
+    return made;
+  }
+  const taken = hostEndNames(owner).join(', ');
+  throw new CniError(CNI_CODE.tryAgainLater, `all names for the host's end are taken: ${taken}`);
+}
+
+/** Removes the owner's host end, and with it the pod's. Nothing there is fine. */
+export function removeHostEnd(host: RouteConnection, owner: Owner): void {
+  for (const name of hostEndNames(owner)) {
+    const link = linkByName(host, name);
+    if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);
+  }
+}
+
+/** Removes the network's host ends whose owner is not among the valid attachments. */
+export function removeStaleHostEnds(
+  host: RouteConnection,
+  network: string,
+  valid: readonly Attachment[],
+): void {
+  const group = linkGroup(network);
+  const owners = valid.map(({ containerId, ifName }) => ({ network, containerId, ifName }));
+  for (const link of linkList(host)) {
+    if (link.kind !== 'veth' || link.group !== group) continue;
+    // Two networks may share a group number; the alias tells them apart.
+    if (link.alias !== undefined && !link.alias.startsWith(`podwire:${network}:`)) continue;
+    if (!owners.some((owner) => isOwnedBy(link, owner))) linkDel(host, link.index);
+  }
+}
