@@ -1,4 +1,6 @@
 import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
+import type { MasqueradeBackend } from '../masquerade/backend.ts';
+import { parseMasquerade } from '../masquerade/masquerade.ts';
 import { parseArgs } from '../protocol/args.ts';
 import { ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
@@ -21,6 +23,10 @@ export interface BridgeConfig {
   readonly promiscMode: boolean;
   /** Duplicate address detection for IPv6; it costs one to two seconds. */
   readonly enabledad: boolean;
+  /** What hides the pod's addresses behind the node's; undefined when nothing does. */
+  readonly masquerade: MasqueradeBackend | undefined;
+  /** What the pod sends under another MAC address than its own is dropped. */
+  readonly macspoofchk: boolean;
   /** Pods may talk to the bridge but not to one another. */
   readonly portIsolation: boolean;
   /** The pod's MAC address, or the kernel's choice. */
@@ -32,7 +38,7 @@ export interface BridgeConfig {
 }
 
 /** Fields of the reference that podwire does not act on yet; silence would be a wrong answer. */
-const UNSUPPORTED = ['ipMasq', 'macspoofchk', 'disableContainerInterface', 'vlan', 'vlanTrunk'];
+const UNSUPPORTED = ['disableContainerInterface', 'vlan', 'vlanTrunk'];
 
 /** Reads the configuration. Throws CniError. */
 export function parseBridgeConfig(call: Call): BridgeConfig {
@@ -50,7 +56,7 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
   if (hairpinMode && promiscMode) {
     throw new CniError(
       CNI_CODE.invalidConfig,
-      'cannot set hairpin mode and promiscuous mode at the same time.',
+      'cannot set hairpin mode and promiscuous mode at the same time',
     );
   }
   const mtu = fields.integer('mtu');
@@ -65,6 +71,8 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
     hairpinMode,
     promiscMode,
     enabledad: fields.boolean('enabledad'),
+    masquerade: parseMasquerade(fields),
+    macspoofchk: fields.boolean('macspoofchk'),
     portIsolation: fields.boolean('portIsolation'),
     mac: parseMac(call),
     dns: Object.keys(dns).length === 0 ? undefined : dns,

@@ -204,9 +204,14 @@ describe('bridge ADD', () => {
   it('refuses a link of another kind, and what it cannot do yet', () => {
     fixture.exec('ip', 'link', 'add', 'br0', 'type', 'veth', 'peer', 'name', 'x');
     expect(call('ADD', config()).json.msg).toBe('"br0" already exists but is not a bridge');
-    expect(call('ADD', config({ ipMasq: true })).json).toEqual({
+    expect(call('ADD', config({ vlan: 7 })).json).toEqual({
       code: 2,
-      msg: 'unsupported field "ipMasq": true',
+      msg: 'unsupported field "vlan": 7',
+    });
+    expect(call('ADD', config({ ipMasqBackend: 'x' })).json).toEqual({
+      code: 7,
+      msg: 'unknown ipmasq backend "x"',
+      details: 'ipMasqBackend: expected nftables or iptables',
     });
     expect(call('ADD', config({ hairpinMode: true, promiscMode: true })).json.code).toBe(7);
   });
