@@ -23,7 +23,8 @@ export function checkAttachment(
   const onHost = result.interfaces.filter((each) => each.sandbox === undefined);
   const described = onHost.find((each) => each.name === config.bridge);
   if (described !== undefined) checkMac(bridge, described);
-  const veth = onHost.find((each) => each.name !== config.bridge);
+  const vlanName = `${config.bridge}.${config.vlans.vlan}`;
+  const veth = onHost.find((each) => each.name !== config.bridge && each.name !== vlanName);
   if (veth === undefined) throw failure('prevResult has no host interface');
   const hostEnd = mustFind(host, veth.name);
   checkMac(hostEnd, veth);

@@ -23,6 +23,7 @@ import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
 import { joinBridge } from './pod-link.ts';
 import { spoofCheckAdd, spoofCheckCheck, spoofCheckDel, spoofCheckGc } from './spoof-check.ts';
+import { ensureVlanGateway } from './vlan-gateway.ts';
 
 /** Wires a pod to a bridge on the node by a veth pair. */
 export const bridge: Plugin = {
@@ -54,8 +55,15 @@ export const bridge: Plugin = {
       undo.defer(() => ipamDel(call));
       wanted = planAddresses(config, given);
     }
-    configureInterface(pod, podNetns, mustFind(pod, ifName), wanted, config.enabledad);
-    if (config.isGateway) openGateway(host, bridgeLink, wanted, config);
+    if (!config.disableContainerInterface) {
+      configureInterface(pod, podNetns, mustFind(pod, ifName), wanted, config.enabledad);
+    }
+    let gateway: Link | undefined;
+    if (config.isGateway && config.hasIpam) {
+      const isVlan = config.vlans.vlan !== 0;
+      if (isVlan) gateway = ensureVlanGateway(host, bridgeLink, config);
+      openGateway(host, gateway ?? bridgeLink, wanted, config);
+    }
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
@@ -66,6 +74,7 @@ export const bridge: Plugin = {
         describeLink(mustFind(host, config.bridge)),
         describeLink(mustFind(host, veth.name)),
         describeLink(mustFind(pod, ifName), path),
+        ...(gateway === undefined ? [] : [describeLink(gateway)]),
       ],
       ips: wanted.ips,
       routes: wanted.routes,

@@ -201,19 +201,47 @@ describe('bridge ADD', () => {
     expect(reservations()).toEqual(['10.1.2.2', 'fd00:1::2']);
   });
 
-  it('refuses a link of another kind, and what it cannot do yet', () => {
+  it('refuses a link of another kind, and bad configurations', () => {
     fixture.exec('ip', 'link', 'add', 'br0', 'type', 'veth', 'peer', 'name', 'x');
     expect(call('ADD', config()).json.msg).toBe('"br0" already exists but is not a bridge');
-    expect(call('ADD', config({ vlan: 7 })).json).toEqual({
-      code: 2,
-      msg: 'unsupported field "vlan": 7',
-    });
     expect(call('ADD', config({ ipMasqBackend: 'x' })).json).toEqual({
       code: 7,
       msg: 'unknown ipmasq backend "x"',
       details: 'ipMasqBackend: expected nftables or iptables',
     });
     expect(call('ADD', config({ hairpinMode: true, promiscMode: true })).json.code).toBe(7);
+  });
+
+  it.each([
+    [{ vlan: -100 }, 'invalid VLAN ID -100 (must be between 0 and 4094)'],
+    [{ vlan: 5000 }, 'invalid VLAN ID 5000 (must be between 0 and 4094)'],
+    [
+      { vlanTrunk: [{ minID: 5 }] },
+      'minID and maxID should be configured simultaneously, maxID is missing',
+    ],
+    [
+      { vlanTrunk: [{ maxID: 5 }] },
+      'minID and maxID should be configured simultaneously, minID is missing',
+    ],
+    [{ vlanTrunk: [{ minID: 0, maxID: 5 }] }, 'incorrect trunk minID parameter'],
+    [{ vlanTrunk: [{ minID: 5, maxID: 4095 }] }, 'incorrect trunk maxID parameter'],
+    [{ vlanTrunk: [{ minID: 9, maxID: 5 }] }, 'minID is greater than maxID in trunk parameter'],
+    [{ vlanTrunk: [{ id: 0 }] }, 'incorrect trunk id parameter'],
+    [{ vlanTrunk: 5 }, 'vlanTrunk: expected a list, got 5'],
+    [
+      { disableContainerInterface: true },
+      'cannot use IPAM when DisableContainerInterface flag is set',
+    ],
+  ])('refuses %j', (more, msg) => {
+    expect(call('ADD', config(more)).json).toMatchObject({ code: 7, msg });
+    expect(veths()).toEqual([]);
+  });
+
+  it('leaves the interface down when it is told to', () => {
+    const conf = { ...config({ disableContainerInterface: true }), ipam: {} };
+    expect(call('ADD', conf).status).toBe(0);
+    expect(pod('link', 'show', 'eth0')[0]?.flags).not.toContain('UP');
+    expect(call('DEL', conf).status).toBe(0);
   });
 
   it('replaces the gateway when it is told to', () => {
