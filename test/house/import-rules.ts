@@ -100,10 +100,24 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
+  rule(
+    'src/cni/iptables',
+    ['src/cni/protocol', 'src/netlink', ...base],
+    'it reads and writes a table, and knows nothing of what is in it',
+  ),
+  rule(
+    'src/cni/masquerade',
+    ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
+    'plugins use it, and it knows none of them',
+  ),
   ...['bridge', 'host-local-ipam', 'loopback', 'portmap'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
-      ['src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
+      [
+        ...['iptables', 'masquerade', 'pod-interface', 'protocol'].map((part) => `src/cni/${part}`),
+        'src/netlink',
+        ...base,
+      ],
       'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
     ),
   ),

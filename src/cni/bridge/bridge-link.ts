@@ -7,6 +7,7 @@ import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { needsFiltering } from './vlan.ts';
 
 /** The bridge with the name, or undefined. Throws CniError when another kind of link has it. */
 export function findBridge(host: RouteConnection, name: string): Link | undefined {
@@ -19,10 +20,11 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
 
 /** Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. */
 export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link {
-  const { bridge: name, mtu, promiscMode, enabledad } = config;
+  const { bridge: name, mtu, promiscMode, enabledad, vlans } = config;
   if (findBridge(host, name) === undefined) {
     try {
-      linkAdd(host, { name, kind: 'bridge', mtu });
+      const bridge = needsFiltering(vlans) ? { vlanFiltering: true } : undefined;
+      linkAdd(host, { name, kind: 'bridge', mtu, bridge });
       // Until its link-local address is through duplicate address detection, a second or two, the
       // bridge asks for no neighbour, and IPv6 between pods and Services stalls.
       if (!enabledad) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');

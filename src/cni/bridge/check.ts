@@ -1,5 +1,5 @@
 import type { RouteConnection } from '../../netlink/route/connection.ts';
-import { checkInterface, checkMac } from '../pod-interface/check.ts';
+import { checkAddresses, checkInterface, checkMac } from '../pod-interface/check.ts';
 import { mustFind } from '../pod-interface/describe.ts';
 import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
@@ -23,7 +23,8 @@ export function checkAttachment(
   const onHost = result.interfaces.filter((each) => each.sandbox === undefined);
   const described = onHost.find((each) => each.name === config.bridge);
   if (described !== undefined) checkMac(bridge, described);
-  const veth = onHost.find((each) => each.name !== config.bridge);
+  const vlanName = `${config.bridge}.${config.vlans.vlan}`;
+  const veth = onHost.find((each) => each.name !== config.bridge && each.name !== vlanName);
   if (veth === undefined) throw failure('prevResult has no host interface');
   const hostEnd = mustFind(host, veth.name);
   checkMac(hostEnd, veth);
@@ -35,6 +36,7 @@ export function checkAttachment(
   if (hostEnd.linkIndex !== podEnd.index) {
     throw failure(`interface "${veth.name}" is not the other end of "${podEnd.name}"`);
   }
+  checkAddresses(pod, podEnd, result);
 }
 
 function failure(message: string): CniError {

@@ -1,10 +1,13 @@
 import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
+import type { MasqueradeBackend } from '../masquerade/backend.ts';
+import { parseMasquerade } from '../masquerade/masquerade.ts';
 import { parseArgs } from '../protocol/args.ts';
 import { ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns } from '../protocol/result.ts';
 import { decodeDns } from '../protocol/result-decode.ts';
+import { type PortVlans, parseVlans } from './vlan.ts';
 
 /** The bridge plugin's own fields. */
 export interface BridgeConfig {
@@ -21,6 +24,13 @@ export interface BridgeConfig {
   readonly promiscMode: boolean;
   /** Duplicate address detection for IPv6; it costs one to two seconds. */
   readonly enabledad: boolean;
+  /** What hides the pod's addresses behind the node's; undefined when nothing does. */
+  readonly masquerade: MasqueradeBackend | undefined;
+  /** What the pod sends under another MAC address than its own is dropped. */
+  readonly macspoofchk: boolean;
+  readonly vlans: PortVlans;
+  /** The pod's interface is left down, for others to bring up. */
+  readonly disableContainerInterface: boolean;
   /** Pods may talk to the bridge but not to one another. */
   readonly portIsolation: boolean;
   /** The pod's MAC address, or the kernel's choice. */
@@ -31,27 +41,22 @@ export interface BridgeConfig {
   readonly hasIpam: boolean;
 }
 
-/** Fields of the reference that podwire does not act on yet; silence would be a wrong answer. */
-const UNSUPPORTED = ['ipMasq', 'macspoofchk', 'disableContainerInterface', 'vlan', 'vlanTrunk'];
-
 /** Reads the configuration. Throws CniError. */
 export function parseBridgeConfig(call: Call): BridgeConfig {
   const { fields } = call.config;
-  for (const name of UNSUPPORTED) {
-    const value = fields.value(name);
-    const isOff = value === undefined || value === false || value === 0;
-    if (isOff || (Array.isArray(value) && value.length === 0)) continue;
-    const text = `unsupported field "${name}": ${JSON.stringify(value)}`;
-    throw new CniError(CNI_CODE.unsupportedField, text);
-  }
   const isDefaultGateway = fields.boolean('isDefaultGateway');
   const hairpinMode = fields.boolean('hairpinMode');
   const promiscMode = fields.boolean('promiscMode');
   if (hairpinMode && promiscMode) {
     throw new CniError(
       CNI_CODE.invalidConfig,
-      'cannot set hairpin mode and promiscuous mode at the same time.',
+      'cannot set hairpin mode and promiscuous mode at the same time',
     );
+  }
+  const disableContainerInterface = fields.boolean('disableContainerInterface');
+  if (disableContainerInterface && ipamType(call) !== '') {
+    const text = 'cannot use IPAM when DisableContainerInterface flag is set';
+    throw new CniError(CNI_CODE.invalidConfig, text);
   }
   const mtu = fields.integer('mtu');
   if (mtu !== undefined && mtu < 0) throw fields.wrong('mtu', 'a size in bytes', mtu);
@@ -65,6 +70,10 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
     hairpinMode,
     promiscMode,
     enabledad: fields.boolean('enabledad'),
+    masquerade: parseMasquerade(fields),
+    macspoofchk: fields.boolean('macspoofchk'),
+    vlans: parseVlans(fields),
+    disableContainerInterface,
     portIsolation: fields.boolean('portIsolation'),
     mac: parseMac(call),
     dns: Object.keys(dns).length === 0 ? undefined : dns,

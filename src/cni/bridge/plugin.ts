@@ -3,6 +3,12 @@ import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
+import {
+  masqueradeAdd,
+  masqueradeCheck,
+  masqueradeDel,
+  masqueradeGc,
+} from '../masquerade/masquerade.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
@@ -16,6 +22,8 @@ import { ensureBridge, ensureGateways } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
 import { joinBridge } from './pod-link.ts';
+import { spoofCheckAdd, spoofCheckCheck, spoofCheckDel, spoofCheckGc } from './spoof-check.ts';
+import { ensureVlanGateway } from './vlan-gateway.ts';
 
 /** Wires a pod to a bridge on the node by a veth pair. */
 export const bridge: Plugin = {
@@ -32,22 +40,41 @@ export const bridge: Plugin = {
     // Unless everything below succeeds, what was made is taken away again, last first.
     using undo = new DisposableStack();
     const bridgeLink = ensureBridge(host, config);
-    const veth = makeVeth({ host, hostNetns, pod }, ownerOf(call), config);
+    const owner = ownerOf(call);
+    const veth = makeVeth({ host, hostNetns, pod }, owner, config);
     undo.defer(() => linkDel(host, veth.index));
     joinBridge(host, veth, bridgeLink, config);
+    const { mac } = mustFind(pod, ifName);
+    if (config.macspoofchk && mac !== undefined) {
+      undo.defer(() => spoofCheckDel(owner));
+      spoofCheckAdd(veth.name, mac, owner);
+    }
     let wanted: Pick<Result, 'ips' | 'routes' | 'dns'> = { ips: [], routes: [], dns: {} };
     if (config.hasIpam) {
       const given = ipamAdd(call);
       undo.defer(() => ipamDel(call));
       wanted = planAddresses(config, given);
     }
-    configureInterface(pod, podNetns, mustFind(pod, ifName), wanted, config.enabledad);
-    if (config.isGateway) openGateway(host, bridgeLink, wanted, config);
+    if (!config.disableContainerInterface) {
+      configureInterface(pod, podNetns, mustFind(pod, ifName), wanted, config.enabledad);
+    }
+    let gateway: Link | undefined;
+    if (config.isGateway && config.hasIpam) {
+      const isVlan = config.vlans.vlan !== 0;
+      if (isVlan) gateway = ensureVlanGateway(host, bridgeLink, config);
+      openGateway(host, gateway ?? bridgeLink, wanted, config);
+    }
+    if (config.masquerade !== undefined) {
+      const addresses = wanted.ips.map(({ address }) => address);
+      masqueradeAdd(config.masquerade, addresses, owner);
+      undo.defer(() => masqueradeDel(owner));
+    }
     const result = {
       interfaces: [
         describeLink(mustFind(host, config.bridge)),
         describeLink(mustFind(host, veth.name)),
         describeLink(mustFind(pod, ifName), path),
+        ...(gateway === undefined ? [] : [describeLink(gateway)]),
       ],
       ips: wanted.ips,
       routes: wanted.routes,
@@ -60,7 +87,10 @@ export const bridge: Plugin = {
   del(call) {
     // Whatever fails, the rest is removed all the same.
     using rest = new DisposableStack();
+    const owner = ownerOf(call);
     rest.defer(() => hasIpam(call) && ipamDel(call));
+    rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => spoofCheckDel(owner));
     const { netns: path, ifName } = call.environment;
     using podNetns = tryOpenPodNetns(path);
     using host = RouteConnection.open();
@@ -70,7 +100,7 @@ export const bridge: Plugin = {
       if (link !== undefined) linkDel(pod, link.index);
     }
     // The namespace may live on although its path is gone.
-    removeHostEnd(host, ownerOf(call));
+    removeHostEnd(host, owner);
   },
 
   check(call) {
@@ -83,23 +113,42 @@ export const bridge: Plugin = {
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
     checkAttachment(host, pod, config, call.environment, prevResult);
+    if (config.masquerade !== undefined) {
+      masqueradeCheck(config.masquerade, addressesOf(call, prevResult), ownerOf(call));
+    }
+    if (config.macspoofchk) spoofCheckCheck(ownerOf(call));
     if (config.hasIpam) ipamCheck(call);
   },
 
   gc(call, valid) {
     using rest = new DisposableStack();
+    const { name } = call.config;
     rest.defer(() => hasIpam(call) && ipamGc(call, valid));
+    rest.defer(() => masqueradeGc(name, valid));
+    rest.defer(() => spoofCheckGc(name, valid));
     using host = RouteConnection.open();
-    removeStaleHostEnds(host, call.config.name, valid);
+    removeStaleHostEnds(host, name, valid);
   },
 
   status(call) {
-    if (hasIpam(call)) ipamStatus(call);
+    const config = parseBridgeConfig(call);
+    config.masquerade?.status();
+    if (config.hasIpam) ipamStatus(call);
   },
 };
 
 function hasIpam(call: Call): boolean {
   return ipamType(call) !== '';
+}
+
+/** The addresses of the pod's interface, for others may have joined the result. */
+function addressesOf({ environment }: Call, { interfaces, ips }: Result): Prefix[] {
+  return ips
+    .filter(
+      ({ interface: index }) =>
+        index === undefined || interfaces[index]?.name === environment.ifName,
+    )
+    .map(({ address }) => address);
 }
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */

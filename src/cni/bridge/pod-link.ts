@@ -2,6 +2,7 @@ import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkSet } from '../../netlink/route/link.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import type { BridgeConfig } from './config.ts';
+import { setPortVlans } from './vlan.ts';
 
 /** Enslaves the host's end to the bridge and brings it up. */
 export function joinBridge(
@@ -14,5 +15,6 @@ export function joinBridge(
   linkSet(host, veth.index, { master: bridge.index });
   const { hairpinMode: hairpin, portIsolation: isolated } = config;
   if (hairpin || isolated) linkSet(host, veth.index, { bridgePort: { hairpin, isolated } });
+  setPortVlans(host, veth.index, config.vlans);
   linkSet(host, veth.index, { up: true });
 }

@@ -8,6 +8,7 @@ import type { Fields } from '../protocol/fields.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns, ResultRoute } from '../protocol/result.ts';
 import { decodeRoutes } from '../protocol/result-decode.ts';
+import { atLeast } from '../protocol/version.ts';
 import { checkDisjoint, checkRangeSet, parseRange, type RangeSet } from './range-set.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
@@ -44,6 +45,7 @@ export function parseAllocation(call: Call): AllocationConfig {
     throw new CniError(CNI_CODE.invalidConfig, 'no IP ranges specified');
   }
   checkDisjoint(sets);
+  checkVersion(call, sets);
   const resolvConf = ipam.string('resolvConf');
   return {
     sets,
@@ -51,6 +53,17 @@ export function parseAllocation(call: Call): AllocationConfig {
     routes: decodeRoutes(ipam),
     dns: resolvConf === undefined || resolvConf === '' ? {} : readResolvConf(resolvConf),
   };
+}
+
+/** Before 0.3.0 a result has no room for a second address of a family. */
+function checkVersion({ config: { version } }: Call, sets: readonly RangeSet[]): void {
+  if (atLeast(version, '0.3.0')) return;
+  const families = sets.map(([first]) => first?.subnet.addr.family);
+  if (new Set(families).size === families.length) return;
+  throw new CniError(
+    CNI_CODE.invalidConfig,
+    `CNI version ${version} does not support more than 1 address per family`,
+  );
 }
 
 function ipamFields(call: Call): Fields {

@@ -8,23 +8,31 @@ import type { Result, ResultInterface, ResultIp, ResultRoute } from '../protocol
 import { mustFind } from './describe.ts';
 
 /**
- * Holds the pod's interface against what ADD said: it is there, with its MAC address, addresses and
- * routes. What is there beside them, or stands in another table by now, is a later plugin's to answer
- * for. Gives the link. Throws CniError that names the first difference.
+ * Holds the pod's interface against what ADD said: it is there, with its MAC address. Gives the link.
+ * Throws CniError that names the first difference.
  */
 export function checkInterface(
   pod: RouteConnection,
   { ifName, netns }: Environment,
-  { interfaces, ips, routes }: Result,
+  { interfaces }: Result,
 ): Link {
   const wanted = interfaces.find((each) => each.name === ifName && each.sandbox === netns);
   if (wanted === undefined) throw failure(`prevResult has no interface ${ifName} in ${netns}`);
   const link = mustFind(pod, ifName);
   checkMac(link, wanted);
+  return link;
+}
+
+/**
+ * Holds the addresses and routes of the pod's interface against what ADD said. What is there beside
+ * them, or stands in another table by now, is a later plugin's to answer for. Throws CniError that
+ * names the first difference.
+ */
+export function checkAddresses(pod: RouteConnection, link: Link, { ips, routes }: Result): void {
   const present = addrList(pod, link.index);
   for (const { address } of ips) {
     if (present.some(({ prefix }) => prefix.equals(address))) continue;
-    throw failure(`expected address ${address} on "${ifName}"`);
+    throw failure(`expected address ${address} on "${link.name}"`);
   }
   const families = new Set([...ips.map(familyOf), ...routes.map(({ dst }) => dst.addr.family)]);
   const known = [...families].flatMap((family) => routeList(pod, family, { type: 'unicast' }));
@@ -38,7 +46,6 @@ export function checkInterface(
     if (known.some((each) => isRoute(each, route))) continue;
     throw failure(`expected route ${route.dst}${route.gw === undefined ? '' : ` via ${route.gw}`}`);
   }
-  return link;
 }
 
 function familyOf({ address }: ResultIp): 4 | 6 {

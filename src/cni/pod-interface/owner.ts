@@ -1,5 +1,6 @@
 import type { Link } from '../../netlink/route/link.ts';
 import type { Attachment, Call } from '../protocol/plugin.ts';
+import { fnv1a } from './hash.ts';
 
 /** Another link may have the name that the hash gives; then the next one is tried. */
 const NAME_ATTEMPTS_MAX = 4;
@@ -20,13 +21,13 @@ export function ownerOf({ config, environment }: Call): Owner {
 
 /** The link group (IFLA_GROUP) of all links on the host that belong to a network. */
 export function linkGroup(network: string): number {
-  return GROUP_MIN + (hash(network) & (GROUP_MIN - 1));
+  return GROUP_MIN + (fnv1a(network) & (GROUP_MIN - 1));
 }
 
 /** The names a host end of the owner may have, in the order they are tried. */
 export function hostEndNames({ network, containerId, ifName }: Owner): string[] {
   return Array.from({ length: NAME_ATTEMPTS_MAX }, (_, attempt) => {
-    const digits = hash(`${network}:${containerId}:${ifName}:${attempt}`);
+    const digits = fnv1a(`${network}:${containerId}:${ifName}:${attempt}`);
     return `veth${digits.toString(16).padStart(8, '0')}`;
   });
 }
@@ -43,11 +44,4 @@ export function isOwnedBy(link: Link, owner: Owner): boolean {
   if (link.group !== linkGroup(owner.network)) return false;
   if (link.alias !== undefined) return link.alias === ownerAlias(owner);
   return hostEndNames(owner).includes(link.name);
-}
-
-/** FNV-1a, 32 bits: it has to spread names, not to keep secrets, and loads nothing. */
-function hash(text: string): number {
-  let state = 0x811c_9dc5;
-  for (const octet of Buffer.from(text)) state = Math.imul(state ^ octet, 0x0100_0193);
-  return state >>> 0;
 }

@@ -1,20 +1,13 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
 import { tryParsePrefix } from '../../ipaddr/prefix.ts';
-import { NftablesConnection } from '../../netlink/nftables/connection.ts';
-import { chainList } from '../../netlink/nftables/list.ts';
+import { checkInstalled, mayHold, readNat, restoreNat } from '../iptables/program.ts';
+import { quoted, type SavedRule, type SavedTable } from '../iptables/save.ts';
+import { sha512 } from '../pod-interface/hash.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { PortmapBackend } from './backend.ts';
 import type { PodForwards, PortmapConfig } from './config.ts';
 import { describeForward, type Forward, overlaps, portTaken, withPort } from './forward.ts';
-import {
-  parseSaved,
-  quoted,
-  type SavedRule,
-  type SavedTable,
-  savedForward,
-} from './iptables-save.ts';
-import { type Owner, sha512 } from './owner.ts';
+import { savedForward } from './iptables-save.ts';
+import type { Owner } from './owner.ts';
 
 /*
  * The chains of the reference plugin in the table nat, so that either plugin finds what the other
@@ -33,15 +26,7 @@ const COMMENT_CHARACTERS_MAX = 255;
 /** What one rule of the match `multiport` takes. */
 const PORTS_PER_RULE = 15;
 const FAMILIES = [4, 6] as const;
-const PROGRAM = { 4: 'iptables', 6: 'ip6tables' } as const;
 const EVERYBODY = { 4: '0.0.0.0/0', 6: '::/0' } as const;
-/** How long iptables-legacy waits for others that change rules. */
-const WAIT_SECONDS = 60;
-/** A process that takes longer is killed. */
-const TIMEOUT_MS = 120_000;
-/** Where programs are beside those of PATH. */
-const PROGRAM_DIRECTORIES = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
-const OUTPUT_BYTES_MAX = 256 << 20;
 
 /** Keeps the rules by iptables(8) processes. */
 export const iptables: PortmapBackend = {
@@ -52,7 +37,9 @@ export const iptables: PortmapBackend = {
   del(owner) {
     const names = chainsOf(owner);
     return FAMILIES.flatMap((family) =>
-      mayHold(family, (chain) => names.includes(chain)) ? remove(family, read(family), names) : [],
+      mayHold(family, (chain) => names.includes(chain))
+        ? remove(family, readNat(family), names)
+        : [],
     );
   },
 
@@ -72,7 +59,7 @@ export const iptables: PortmapBackend = {
     const kept = valid.map(commentOf);
     return FAMILIES.flatMap((family) => {
       if (!mayHold(family, (chain) => chain === DNAT)) return [];
-      const table = read(family);
+      const table = readNat(family);
       const stale = table.rules.filter(({ chain, options }) => {
         const comment = options.get('--comment') ?? '';
         return (
@@ -83,16 +70,12 @@ export const iptables: PortmapBackend = {
     });
   },
 
-  status() {
-    for (const family of FAMILIES) {
-      for (const suffix of ['save', 'restore']) findProgram(`${PROGRAM[family]}-${suffix}`);
-    }
-  },
+  status: checkInstalled,
 };
 
 function addFamily(config: PortmapConfig, pod: PodForwards, owner: Owner): void {
   const { family } = pod.address.addr;
-  const table = read(family);
+  const table = readNat(family);
   const { dnat: chain } = chainNames(owner);
   refuseTaken(table, pod.forwards, chain, owner);
   const lines: string[] = [];
@@ -144,7 +127,7 @@ function addFamily(config: PortmapConfig, pod: PodForwards, owner: Owner): void 
   if (table.chains.has(chain)) lines.push(`-F ${chain}`);
   for (const rule of podRules(config, pod)) lines.push(`-A ${chain} ${rule}`);
   for (const rule of entryRules(config, pod, owner)) lines.push(`-A ${DNAT} ${rule} -j ${chain}`);
-  restore(family, lines);
+  restoreNat(family, lines);
 }
 
 /** Which packets are looked at by the pod's chain. */
@@ -186,7 +169,7 @@ function markedSources({ snat, masqAll }: PortmapConfig, { address }: PodForward
 
 function checkFamily(config: PortmapConfig, pod: PodForwards, owner: Owner): void {
   const { family } = pod.address.addr;
-  const { chains, rules } = read(family);
+  const { chains, rules } = readNat(family);
   const { dnat: chain } = chainNames(owner);
   if (!chains.has(chain)) throw new Error(`chain ${chain} not found in iptables table nat`);
   const missing = (what: string, from: string): Error =>
@@ -256,7 +239,7 @@ function refuseTaken(
 function remove(family: 4 | 6, table: SavedTable, chains: readonly string[]): Forward[] {
   const present = chains.filter((chain) => table.chains.has(chain));
   if (present.length === 0) return [];
-  restore(
+  restoreNat(
     family,
     present.flatMap((chain) => [
       ...linesThatRemoveEntries(table, chain),
@@ -295,68 +278,4 @@ function commentOf({ network, containerId }: Owner): string {
   const comment = `${commentStart(network)}${containerId}"`;
   if (comment.length <= COMMENT_CHARACTERS_MAX) return comment;
   return `${comment.slice(0, COMMENT_CHARACTERS_MAX - 2)}...`;
-}
-
-/**
- * Whether it is worth a process to look for chains. The iptables that is on nftables keeps them where
- * they are cheap to list; of the older one only whether the table is there can be told.
- */
-function mayHold(family: 4 | 6, isOne: (chain: string) => boolean): boolean {
-  using connection = NftablesConnection.open();
-  const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
-  if (chainList(connection, table).some(({ name }) => isOne(name))) return true;
-  try {
-    const names = readFileSync(
-      `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`,
-      'utf8',
-    );
-    return names.split('\n').includes('nat');
-  } catch {
-    return false;
-  }
-}
-
-function read(family: 4 | 6): SavedTable {
-  return parseSaved(run(`${PROGRAM[family]}-save`, ['-t', 'nat'], ''));
-}
-
-function restore(family: 4 | 6, lines: readonly string[]): void {
-  const text = ['*nat', ...lines, 'COMMIT', ''].join('\n');
-  run(`${PROGRAM[family]}-restore`, ['--noflush', '--wait', `${WAIT_SECONDS}`], text);
-}
-
-/** Runs a program and gives its output. Throws CniError with what it says. */
-function run(program: string, args: readonly string[], input: string): string {
-  const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const { status, signal, stdout, stderr, error } = spawnSync(findProgram(program), args, {
-    input,
-    encoding: 'utf8',
-    maxBuffer: OUTPUT_BYTES_MAX,
-    timeout: TIMEOUT_MS,
-    killSignal: 'SIGKILL',
-  });
-  if (error === undefined && status === 0) return stdout;
-  const how = signal === null ? `exit status ${status}` : `killed by ${signal}`;
-  const details = error?.message ?? `${how}: ${stderr.trim()}`;
-  throw new CniError(CNI_CODE.internal, `failed to run ${program}`, details);
-}
-
-/** The program's path. Throws CniError of code 50 when it is nowhere. */
-function findProgram(program: string): string {
-  // A runtime may give no PATH at all.
-  const directories = [...(process.env.PATH ?? '').split(':'), ...PROGRAM_DIRECTORIES];
-  const files = directories.filter(isAbsolute).map((directory) => join(directory, program));
-  const file = files.find(isExecutable);
-  if (file !== undefined) return file;
-  const details = `looked in ${directories.join(':')}`;
-  throw new CniError(CNI_CODE.notAvailable, `${program} is not installed`, details);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

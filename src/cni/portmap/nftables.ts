@@ -1,10 +1,9 @@
-import { netlinkErrno } from '../../netlink/error.ts';
-import { Batch } from '../../netlink/nftables/batch.ts';
+import type { Batch } from '../../netlink/nftables/batch.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import { ruleList, tableList } from '../../netlink/nftables/list.ts';
 import type { Rule } from '../../netlink/nftables/rule.ts';
-import { ENOENT } from '../../sys/errno.ts';
+import { applyOwn } from '../../netlink/nftables/transaction.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { PortmapBackend } from './backend.ts';
 import { compileConditions } from './conditions.ts';
@@ -24,8 +23,6 @@ import {
 } from './nftables-rules.ts';
 import { describeOwner, networkTag, type Owner, type OwnerTag, tagOf } from './owner.ts';
 
-/** How often rules that somebody else removed meanwhile are read again. */
-const ATTEMPTS_MAX = 10;
 const FAMILIES = [4, 6] as const;
 
 /** Keeps the rules by nf_tables over netlink, each one tagged with its owner. */
@@ -57,7 +54,7 @@ function add(config: PortmapConfig, owner: Owner): void {
     return { ...pod, family, expressions: compileConditions(family, pod.conditions) };
   });
   using connection = NftablesConnection.open();
-  change(connection, (batch) => {
+  applyOwn(connection, (batch) => {
     for (const family of FAMILIES) {
       const table = tableOf(family);
       const rules = ruleList(connection, table);
@@ -82,7 +79,7 @@ function add(config: PortmapConfig, owner: Owner): void {
 
 function deleteWhere(matches: (rule: Rule) => boolean): Forward[] {
   using connection = NftablesConnection.open();
-  return change(connection, (batch) =>
+  return applyOwn(connection, (batch) =>
     FAMILIES.flatMap((family) => {
       const table = tableOf(family);
       const rules = ruleList(connection, table).filter(
@@ -130,23 +127,6 @@ function status(): void {
   } catch (error) {
     const details = error instanceof Error ? error.message : String(error);
     throw new CniError(CNI_CODE.notAvailable, 'nftables is not usable', details);
-  }
-}
-
-/**
- * Applies what `build` decides by what it reads. A rule that is to be removed may be gone by then;
- * all is read again in that case.
- */
-function change<T>(connection: NftablesConnection, build: (batch: Batch) => T): T {
-  for (let attempt = 1; ; attempt += 1) {
-    const batch = new Batch(connection);
-    const result = build(batch);
-    try {
-      batch.commit();
-      return result;
-    } catch (error) {
-      if (netlinkErrno(error) !== ENOENT || attempt >= ATTEMPTS_MAX) throw error;
-    }
   }
 }
 

@@ -1,3 +1,5 @@
+import { sha512 } from '../pod-interface/hash.ts';
+
 /** nft(8) takes no longer comment. */
 const CONTAINER_BYTES_MAX = 127;
 /** Together with a container, an interface and their headers it fills a rule's 256 bytes of user data. */
@@ -47,11 +49,4 @@ export function describeOwner(tag: {
 function shortened(text: string, bytesMax: number): string {
   if (text.length <= bytesMax) return text;
   return `${text.slice(0, bytesMax - DIGEST_CHARACTERS)}${sha512(text).slice(0, DIGEST_CHARACTERS)}`;
-}
-
-/** SHA-512 of a text, in hexadecimal digits. */
-export function sha512(text: string): string {
-  // Loading it costs start-up time that most calls need not pay.
-  const { createHash } = process.getBuiltinModule('node:crypto');
-  return createHash('sha512').update(text).digest('hex');
 }

@@ -21,7 +21,14 @@ export function ipamAdd(call: Call): Result {
     call,
     'ADD',
     (plugin) => plugin.add(call),
-    (output) => decodeResult(parseOutput(output, 'ipam result'), call.config.version),
+    (output) => {
+      // What can't be read was given all the same, and nobody else will give it back.
+      using undo = new DisposableStack();
+      undo.defer(() => ipamDel(call));
+      const result = decodeResult(parseOutput(output, 'ipam result'), call.config.version);
+      undo.move();
+      return result;
+    },
   );
 }
 

@@ -2,6 +2,7 @@ import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkDel, linkSet } from '../../netlink/route/link.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { mustFind } from '../pod-interface/describe.ts';
+import { fnv1a } from '../pod-interface/hash.ts';
 import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { SublinkConfig } from './config.ts';
@@ -62,15 +63,6 @@ function delByName(pod: RouteConnection, name: string): void {
 /** The name until the link is in the pod; nothing on the host has it. */
 function temporaryName({ containerId, ifName }: Environment): string {
   return `pwtmp${fnv1a(`${containerId}/${ifName}`).toString(16).padStart(8, '0')}`;
-}
-
-/** FNV-1a of 32 bits. Names need not be secret; node:crypto would cost start-up time. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  }
-  return hash >>> 0;
 }
 
 function failed(what: string, error: unknown): CniError {

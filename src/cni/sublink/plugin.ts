@@ -1,6 +1,6 @@
 import { RouteConnection } from '../../netlink/route/connection.ts';
-import { linkByName, linkDel } from '../../netlink/route/link.ts';
-import { checkInterface } from '../pod-interface/check.ts';
+import { linkDel } from '../../netlink/route/link.ts';
+import { checkAddresses, checkInterface } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
@@ -78,14 +78,13 @@ function check(call: Call, config: SublinkConfig): void {
   using podNetns = openPodNetns(call.environment.netns);
   using host = RouteConnection.open();
   using pod = RouteConnection.open(podNetns);
+  const link = checkInterface(pod, call.environment, prevResult);
   const { kind } = config.settings;
-  const present = linkByName(pod, call.environment.ifName);
-  // Of an interface that is another one altogether, its addresses and routes are beside the point.
-  if (present !== undefined && present.kind !== kind) {
-    const text = `container interface ${present.name} not of type ${kind}`;
+  if (link.kind !== kind) {
+    const text = `container interface ${link.name} not of type ${kind}`;
     throw new CniError(CNI_CODE.internal, text);
   }
-  const link = checkInterface(pod, call.environment, prevResult);
+  checkAddresses(pod, link, prevResult);
   config.check(link);
   if (config.namedMaster !== undefined) {
     const master = findMaster(config.linkInContainer ? pod : host, config.namedMaster);

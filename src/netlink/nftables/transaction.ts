@@ -1,3 +1,5 @@
+import { ENOENT } from '../../sys/errno.ts';
+import { netlinkErrno } from '../error.ts';
 import { Batch } from './batch.ts';
 import { GenerationChangedError } from './batch-error.ts';
 import { generationGet, type NftablesConnection } from './connection.ts';
@@ -23,6 +25,25 @@ export function transaction<T>(connection: NftablesConnection, build: (batch: Ba
       if (!(error instanceof GenerationChangedError) || attempt >= TRANSACTION_ATTEMPTS_MAX) {
         throw error;
       }
+    }
+  }
+}
+
+/**
+ * Applies what `build` decides by what it reads, whatever else others change meanwhile; only when
+ * something that is to be removed is gone by then, all is done again. For many who each care for rules
+ * of their own: `transaction` would have them wait for one another. Gives what `build` gave. Throws
+ * what `Batch.commit` throws.
+ */
+export function applyOwn<T>(connection: NftablesConnection, build: (batch: Batch) => T): T {
+  for (let attempt = 1; ; attempt += 1) {
+    const batch = new Batch(connection);
+    const result = build(batch);
+    try {
+      batch.commit();
+      return result;
+    } catch (error) {
+      if (netlinkErrno(error) !== ENOENT || attempt >= TRANSACTION_ATTEMPTS_MAX) throw error;
     }
   }
 }

@@ -18,10 +18,10 @@ const RULE_OWNER = 128;
 const USERDATA_BYTES_MAX = 256;
 const HOST_ENDIAN = 1;
 const BIG_ENDIAN = 2;
-/** nft(8) takes no longer comment (NFTNL_UDATA_COMMENT_MAXLEN). */
+/** nft(8) takes no longer comment (NFTNL_UDATA_COMMENT_MAXLEN), the NUL behind it not counted. */
 const COMMENT_BYTES_MAX = 128;
 
-/** The comment of a table, chain, rule or object. Throws RangeError over 127 octets. */
+/** The comment of a table, chain, rule or object. Throws RangeError over 128 octets. */
 export function commentUserdata(comment: string | undefined): Uint8Array | undefined {
   return comment === undefined ? undefined : entry(COMMENT, cString(comment));
 }
@@ -66,7 +66,7 @@ export interface SetUserdata {
   readonly autoMerge: boolean;
 }
 
-/** A set's userdata. Throws RangeError over 127 octets of comment. */
+/** A set's userdata. Throws RangeError over 128 octets of comment. */
 export function setUserdata(set: SetUserdata): Uint8Array {
   const { comment, hostEndianKey, hostEndianData, autoMerge } = set;
   return Buffer.concat([
@@ -138,9 +138,10 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 
 function cString(value: string): Uint8Array {
   const bytes = new TextEncoder().encode(`${value}\0`);
-  if (bytes.length > COMMENT_BYTES_MAX) {
+  const length = bytes.length - 1;
+  if (length > COMMENT_BYTES_MAX) {
     throw new RangeError(
-      `nftables comment of ${bytes.length - 1} bytes, expected at most ${COMMENT_BYTES_MAX - 1}`,
+      `nftables comment of ${length} bytes, expected at most ${COMMENT_BYTES_MAX}`,
     );
   }
   return bytes;

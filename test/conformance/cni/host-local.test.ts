@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SPEC_VERSIONS } from '../../../src/cni/protocol/version.ts';
 import { callPlugin, startPlugin } from '../../integration/cni/plugin-fixture.ts';
 import { needPeer, SIDES, type Side } from './sides.ts';
 
@@ -102,6 +103,8 @@ const threeSets = {
   ],
 };
 
+const twoFamilies = { ...threeSets, ranges: threeSets.ranges.slice(0, 2) };
+
 type Scenario = readonly [
   title: string,
   steps: readonly Step[],
@@ -111,11 +114,11 @@ type Scenario = readonly [
 const scenarios: readonly Scenario[] = [
   ['one range', [add('a', small), add('b', small), { verb: 'DEL', id: 'a', ipam: small }]],
   ['three range sets, routes', [add('a', threeSets), add('b', threeSets)]],
-  ...['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'].map(
+  ...SPEC_VERSIONS.map(
     (cniVersion) =>
       [
         `version ${cniVersion}`,
-        [add('a', threeSets, { cniVersion }), { verb: 'DEL', id: 'a', ipam: threeSets }],
+        [add('a', twoFamilies, { cniVersion }), { verb: 'DEL', id: 'a', ipam: twoFamilies }],
       ] as const,
   ),
   ['two interfaces of a container', [add('a', small), add('a', small, {}, { CNI_IFNAME: 'x' })]],
@@ -181,6 +184,16 @@ const scenarios: readonly Scenario[] = [
   ],
 ];
 
+/** Both say the same; the reference has 999 for every error, the specification 7 for a bad configuration. */
+function expectSameRefusal(steps: readonly Step[]): void {
+  const [reference] = play('reference', steps, {}).answers;
+  expect(reference).toMatchObject({ status: 1, json: { code: 999 } });
+  expect(play('podwire', steps, {})).toEqual({
+    answers: [{ status: 1, json: { ...reference?.json, code: 7 } }],
+    files: [],
+  });
+}
+
 describe('host-local beside the reference', () => {
   it.each(scenarios.map(([title, steps, seed = {}]) => [title, steps, seed] as const))(
     '%s',
@@ -198,15 +211,10 @@ describe('host-local beside the reference', () => {
     { ranges: [[{ subnet: '10.0.0.0/24' }], [{ subnet: '10.0.0.0/16' }]] },
     { ranges: [[{ subnet: '10.0.0.0/24' }], [{ subnet: '10.9.9.9/24' }]] },
     {},
-  ])('refuses %j in the same words', (ipam) => {
-    const steps = [add('a', ipam)];
-    const [reference] = play('reference', steps, {}).answers;
-    // The reference has 999 for every error; the specification's code for a bad configuration is 7.
-    expect(reference).toMatchObject({ status: 1, json: { code: 999 } });
-    expect(play('podwire', steps, {})).toEqual({
-      answers: [{ status: 1, json: { ...reference?.json, code: 7 } }],
-      files: [],
-    });
+  ])('refuses %j in the same words', (ipam) => expectSameRefusal([add('a', ipam)]));
+
+  it.each(['0.1.0', '0.2.0'])('refuses two addresses of a family in version %s', (cniVersion) => {
+    expectSameRefusal([add('a', threeSets, { cniVersion })]);
   });
 
   it('reads resolvConf as the reference does', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SPEC_VERSIONS } from '../../../src/cni/protocol/version.ts';
 import {
   type Json,
   type SublinkFixture,
@@ -91,9 +92,7 @@ export function compareSublinks(type: 'macvlan' | 'ipvlan', modes: readonly stri
     it.each([
       ['as it is by default', {}],
       ...modes.map((mode) => [`mode ${mode}`, { mode }] as const),
-      ...['0.3.0', '0.3.1', '0.4.0', '1.0.0'].map(
-        (cniVersion) => [`version ${cniVersion}`, { cniVersion }] as const,
-      ),
+      ...SPEC_VERSIONS.map((cniVersion) => [`version ${cniVersion}`, { cniVersion }] as const),
       ['a smaller MTU', { mtu: 1400 }],
       ['DNS', { dns: { nameservers: ['192.0.2.53'], search: ['a.example'] } }],
       ...(type === 'macvlan'

@@ -123,6 +123,31 @@ describe('bridge ADD', () => {
     expect(call('DEL', config({ cniVersion })).status).toBe(0);
   });
 
+  it.each(['0.1.0', '0.2.0', ''])('answers in version "%s"', (cniVersion) => {
+    expect(call('ADD', config({ cniVersion })).json).toEqual({
+      cniVersion: cniVersion || '0.1.0',
+      ip4: {
+        ip: '10.1.2.2/24',
+        gateway: '10.1.2.1',
+        routes: [{ dst: '0.0.0.0/0', gw: '10.1.2.1' }],
+      },
+      ip6: {
+        ip: 'fd00:1::2/64',
+        gateway: 'fd00:1::1',
+        routes: [{ dst: '::/0', gw: 'fd00:1::1' }],
+      },
+      dns: {},
+    });
+    expect(call('DEL', config({ cniVersion })).status).toBe(0);
+  });
+
+  it('takes back what version 0.2.0 cannot tell of', () => {
+    const conf = { ...config({ cniVersion: '0.2.0' }), ipam: {} };
+    expect(call('ADD', conf).json.msg).toBe('cannot convert: no valid IP addresses');
+    expect(veths()).toEqual([]);
+    expect(pod('link').map((link) => link.ifname)).toEqual(['lo']);
+  });
+
   it('needs no IPAM for an interface without addresses', () => {
     const answer = call('ADD', { ...config(), ipam: {} });
     expect(answer.json.ips).toBeUndefined();
@@ -176,14 +201,47 @@ describe('bridge ADD', () => {
     expect(reservations()).toEqual(['10.1.2.2', 'fd00:1::2']);
   });
 
-  it('refuses a link of another kind, and what it cannot do yet', () => {
+  it('refuses a link of another kind, and bad configurations', () => {
     fixture.exec('ip', 'link', 'add', 'br0', 'type', 'veth', 'peer', 'name', 'x');
     expect(call('ADD', config()).json.msg).toBe('"br0" already exists but is not a bridge');
-    expect(call('ADD', config({ ipMasq: true })).json).toEqual({
-      code: 2,
-      msg: 'unsupported field "ipMasq": true',
+    expect(call('ADD', config({ ipMasqBackend: 'x' })).json).toEqual({
+      code: 7,
+      msg: 'unknown ipmasq backend "x"',
+      details: 'ipMasqBackend: expected nftables or iptables',
     });
     expect(call('ADD', config({ hairpinMode: true, promiscMode: true })).json.code).toBe(7);
+  });
+
+  it.each([
+    [{ vlan: -100 }, 'invalid VLAN ID -100 (must be between 0 and 4094)'],
+    [{ vlan: 5000 }, 'invalid VLAN ID 5000 (must be between 0 and 4094)'],
+    [
+      { vlanTrunk: [{ minID: 5 }] },
+      'minID and maxID should be configured simultaneously, maxID is missing',
+    ],
+    [
+      { vlanTrunk: [{ maxID: 5 }] },
+      'minID and maxID should be configured simultaneously, minID is missing',
+    ],
+    [{ vlanTrunk: [{ minID: 0, maxID: 5 }] }, 'incorrect trunk minID parameter'],
+    [{ vlanTrunk: [{ minID: 5, maxID: 4095 }] }, 'incorrect trunk maxID parameter'],
+    [{ vlanTrunk: [{ minID: 9, maxID: 5 }] }, 'minID is greater than maxID in trunk parameter'],
+    [{ vlanTrunk: [{ id: 0 }] }, 'incorrect trunk id parameter'],
+    [{ vlanTrunk: 5 }, 'vlanTrunk: expected a list, got 5'],
+    [
+      { disableContainerInterface: true },
+      'cannot use IPAM when DisableContainerInterface flag is set',
+    ],
+  ])('refuses %j', (more, msg) => {
+    expect(call('ADD', config(more)).json).toMatchObject({ code: 7, msg });
+    expect(veths()).toEqual([]);
+  });
+
+  it('leaves the interface down when it is told to', () => {
+    const conf = { ...config({ disableContainerInterface: true }), ipam: {} };
+    expect(call('ADD', conf).status).toBe(0);
+    expect(pod('link', 'show', 'eth0')[0]?.flags).not.toContain('UP');
+    expect(call('DEL', conf).status).toBe(0);
   });
 
   it('replaces the gateway when it is told to', () => {

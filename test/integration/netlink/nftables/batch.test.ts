@@ -214,13 +214,13 @@ describe('a batch', () => {
     batch.setAdd(table, pair);
     const elements = Array.from({ length: 1000 }, (_, index) => ({
       key: Uint8Array.of(10, 0, index >> 8, index & 255),
-      comment: 'x'.repeat(127),
+      comment: 'x'.repeat(128),
     }));
     batch.elementsAdd(table, pair, elements);
     batch.commit();
     expect(elementList(connection, table, pair)).toHaveLength(elements.length);
-    expect(() => batch.chainAdd(table, { name: 'c', comment: 'x'.repeat(128) })).toThrow(
-      'nftables comment of 128 bytes, expected at most 127',
+    expect(() => batch.chainAdd(table, { name: 'c', comment: 'x'.repeat(129) })).toThrow(
+      'nftables comment of 129 bytes, expected at most 128',
     );
   });
 
