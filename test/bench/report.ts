@@ -11,6 +11,17 @@ export interface Goal {
   readonly limit: number;
 }
 
+/** One measurement of several candidates at several sizes; what was not measured is undefined. */
+export interface Grid {
+  readonly title: string;
+  readonly unit: string;
+  readonly sizes: readonly string[];
+  readonly rows: readonly {
+    readonly name: string;
+    readonly figures: readonly (number | undefined)[];
+  }[];
+}
+
 /** One benchmark's outcome: a table for each measurement, and the goals. */
 export interface Report {
   /** The name of its make target. */
@@ -21,6 +32,7 @@ export interface Report {
     /** The first is what the others are compared with. */
     readonly samples: readonly Sample[];
   }[];
+  readonly grids?: readonly Grid[];
   readonly goals: readonly Goal[];
 }
 
@@ -29,7 +41,9 @@ export interface Report {
  * `<!-- /name -->`, and sets the exit status by whether all goals held.
  */
 export function publish(report: Report): void {
-  const tables = report.tables.map(formatTable).join('\n');
+  const tables = [...report.tables.map(formatTable), ...(report.grids ?? []).map(formatGrid)].join(
+    '\n',
+  );
   const goals = report.goals.map(({ text, figure, limit }) => {
     const held = figure <= limit ? 'held' : 'short';
     return `- ${held}: ${text}: ${figure.toFixed(2)}, at most ${limit.toFixed(2)}`;
@@ -52,6 +66,19 @@ function formatTable({ title, unit, samples }: Report['tables'][number]): string
     `| ${title} | median, ${unit} | 5% to 95% | ratio |`,
     '|---|---:|---:|---:|',
     ...rows,
+    '',
+  ].join('\n');
+}
+
+function formatGrid({ title, unit, sizes, rows }: Grid): string {
+  const lines = rows.map(
+    ({ name, figures }) =>
+      `| ${name} | ${figures.map((figure) => figure?.toFixed(1) ?? '-').join(' | ')} |`,
+  );
+  return [
+    `| ${title}, ${unit} | ${sizes.join(' | ')} |`,
+    `|---|${sizes.map(() => '---:|').join('')}`,
+    ...lines,
     '',
   ].join('\n');
 }
