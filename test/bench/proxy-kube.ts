@@ -111,12 +111,17 @@ export class KubeApi implements Disposable {
     mkdirSync(data, { mode: 0o700 });
     const client = 'http://127.0.0.1:2379';
     const peer = 'http://127.0.0.1:2380';
-    const child = this.#spawn('api', etcd() ?? 'etcd', [
-      ...['--data-dir', data, '--unsafe-no-fsync', '--log-level', 'error'],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...['--initial-cluster', `default=${peer}`],
-    ]);
+    const flags = {
+      'data-dir': data,
+      'unsafe-no-fsync': 'true',
+      'log-level': 'error',
+      'listen-client-urls': client,
+      'advertise-client-urls': client,
+      'listen-peer-urls': peer,
+      'initial-advertise-peer-urls': peer,
+      'initial-cluster': `default=${peer}`,
+    };
+    const child = this.#spawn('api', etcd() ?? 'etcd', formatFlags(flags));
     child.stdout?.resume();
   }
 
@@ -126,15 +131,28 @@ export class KubeApi implements Disposable {
     const key = join(this.#directory, 'accounts.key');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }));
-    const child = this.#spawn('api', peerProgram('kubernetes', 'kube-apiserver'), [
-      ...['--etcd-servers', 'http://127.0.0.1:2379', '--service-cluster-ip-range', SERVICE_RANGE],
-      ...['--service-account-issuer', 'https://bench', '--service-account-key-file', key],
-      ...['--service-account-signing-key-file', key, '--token-auth-file', tokens],
-      ...['--authorization-mode', 'AlwaysAllow', '--bind-address', API_ADDRESS],
-      ...['--advertise-address', API_ADDRESS, '--secure-port', '6443'],
-      ...['--cert-dir', this.#directory, '--disable-admission-plugins', 'ServiceAccount'],
-      ...['--max-requests-inflight', '0', '--enable-priority-and-fairness=false'],
-    ]);
+    const flags = {
+      'etcd-servers': 'http://127.0.0.1:2379',
+      'service-cluster-ip-range': SERVICE_RANGE,
+      'service-account-issuer': 'https://bench',
+      'service-account-key-file': key,
+      'service-account-signing-key-file': key,
+      'token-auth-file': tokens,
+      'authorization-mode': 'AlwaysAllow',
+      'bind-address': API_ADDRESS,
+      'advertise-address': API_ADDRESS,
+      'secure-port': '6443',
+      'cert-dir': this.#directory,
+      'disable-admission-plugins': 'ServiceAccount',
+      'max-requests-inflight': '0',
+      'enable-priority-and-fairness': 'false',
+    };
+    const program = peerProgram('kubernetes', 'kube-apiserver');
+    const child = this.#spawn('api', program, formatFlags(flags));
     child.stdout?.resume();
   }
+}
+
+function formatFlags(flags: Readonly<Record<string, string>>): string[] {
+  return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 }

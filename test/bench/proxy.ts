@@ -24,7 +24,7 @@ const SIZES: readonly (Size & { readonly peers: boolean })[] = [
   { services: 10_000, endpoints: 10, peers: false },
   { services: 30_000, endpoints: 10, peers: false },
 ];
-const ROUNDS = 1;
+const ROUNDS = 3;
 const CHANGES = 200;
 const FILE_CHANGES = 20;
 const PEER_CHANGES = 5;
