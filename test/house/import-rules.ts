@@ -122,6 +122,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ),
   ),
   rule(
+    'src/cni/static',
+    ['src/cni/protocol', 'src/ipaddr', errors],
+    'it says what the configuration says, and touches neither kernel nor files',
+  ),
+  rule(
     'src/cni/sublink',
     ['src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'what plugins have in common does not know them',
