@@ -3,7 +3,7 @@ import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { ruleList, tableList } from '../../netlink/nftables/list.ts';
 import type { Rule } from '../../netlink/nftables/rule.ts';
 import { applyOwn } from '../../netlink/nftables/transaction.ts';
-import { sha512 } from '../pod-interface/hash.ts';
+import { sha512 } from '../../sys/digest.ts';
 import type { Owner } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { MasqueradeBackend } from './backend.ts';
