@@ -14,8 +14,8 @@ import { type Comparison, type Goal, publish } from './report.ts';
  * namespace that was made before the clock, every side a node of its own.
  */
 
-const ROUNDS_SERIAL = 9;
-const ROUNDS_PARALLEL = 3;
+const ROUNDS_SERIAL = 21;
+const ROUNDS_PARALLEL = 7;
 const PARALLEL = 8;
 
 /** A chain of plugins with its options, on either side. */

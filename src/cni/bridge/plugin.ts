@@ -1,6 +1,6 @@
 import { Prefix } from '../../ipaddr/prefix.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
-import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
+import { type Link, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
 import {
   masqueradeAdd,
@@ -11,10 +11,15 @@ import {
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import { makeVeth, removeHostEnd, removeStaleHostEnds } from '../pod-interface/veth.ts';
+import {
+  makeVeth,
+  removeHostEnd,
+  removeStaleHostEnds,
+  startPodEndRemoval,
+} from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
-import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
+import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
 import { ensureBridge } from './bridge-link.ts';
@@ -89,22 +94,21 @@ export const bridge: Plugin = {
   },
 
   del(call) {
-    // Whatever fails, the rest is removed all the same.
-    using rest = new DisposableStack();
     const owner = ownerOf(call);
-    rest.defer(() => hasIpam(call) && ipamDel(call));
-    rest.defer(() => masqueradeDel(owner));
-    rest.defer(() => spoofCheckDel(owner));
-    const { netns: path, ifName } = call.environment;
-    using podNetns = tryOpenPodNetns(path);
-    using host = RouteConnection.open();
-    if (podNetns !== undefined) {
-      using pod = RouteConnection.open(podNetns);
-      const link = linkByName(pod, ifName);
-      if (link !== undefined) linkDel(pod, link.index);
-    }
+    // Whatever fails, the rest is removed all the same: the last of these first.
+    using rest = new DisposableStack();
     // The namespace may live on although its path is gone.
-    removeHostEnd(host, owner);
+    rest.defer(() => {
+      using host = RouteConnection.open();
+      removeHostEnd(host, owner);
+    });
+    let podEnd: Disposable | undefined;
+    rest.defer(() => podEnd?.[Symbol.dispose]());
+    rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => hasIpam(call) && ipamDel(call));
+    rest.defer(() => spoofCheckDel(owner));
+    // It takes the kernel as long as all of the above takes us.
+    podEnd = startPodEndRemoval(call.environment);
   },
 
   check(call) {

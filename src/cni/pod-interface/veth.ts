@@ -1,17 +1,20 @@
 import type { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import {
   type Link,
   linkAdd,
   linkByName,
   linkDel,
+  linkDelStart,
   linkList,
   linkSet,
 } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
+import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import { mustFind } from './describe.ts';
 import { hostEndNames, isOwnedBy, linkGroup, type Owner, ownerAlias } from './owner.ts';
@@ -51,6 +54,23 @@ export function makeVeth(
   }
   const taken = hostEndNames(owner).join(', ');
   throw new CniError(CNI_CODE.tryAgainLater, `all names for the host's end are taken: ${taken}`);
+}
+
+/**
+ * Starts to remove the pod's interface, and with it the host's end, so that a caller can remove
+ * other things while the kernel waits. What it gives is to be disposed of, which waits for the end. Nothing
+ * there is fine: no namespace, or no interface.
+ */
+export function startPodEndRemoval({ netns: path, ifName }: Environment): Disposable {
+  using opened = new DisposableStack();
+  const netns = tryOpenPodNetns(path);
+  if (netns !== undefined) {
+    opened.use(netns);
+    const pod = opened.use(RouteConnection.open(netns));
+    const link = linkByName(pod, ifName);
+    if (link !== undefined) opened.defer(linkDelStart(pod, link.index));
+  }
+  return opened.move();
 }
 
 /** Removes the owner's host end, and with it the pod's. Nothing there is fine. */
