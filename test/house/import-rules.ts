@@ -166,6 +166,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'backends share backend.ts and the model, and never import one another',
   ),
   rule(
+    'src/proxy/health',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
+    'health is what the model and the syncs say, whichever backend made the rules',
+  ),
+  rule('src/proxy/config', ['src/ipaddr', errors], 'a configuration is read before anything runs'),
+  rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
     'flows are compared with the routes in force, whichever backend made the rules',
