@@ -1,6 +1,5 @@
 import type { RouteConnection } from '../../netlink/route/connection.ts';
-import { checkAddresses, checkInterface, checkMac } from '../pod-interface/check.ts';
-import { mustFind } from '../pod-interface/describe.ts';
+import { checkAddresses, checkMac, checkVeth } from '../pod-interface/check.ts';
 import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Result } from '../protocol/result.ts';
@@ -20,21 +19,13 @@ export function checkAttachment(
 ): void {
   const bridge = findBridge(host, config.bridge);
   if (bridge === undefined) throw failure(`bridge "${config.bridge}" not found`);
-  const onHost = result.interfaces.filter((each) => each.sandbox === undefined);
-  const described = onHost.find((each) => each.name === config.bridge);
+  const described = result.interfaces.find(
+    ({ name, sandbox }) => sandbox === undefined && name === config.bridge,
+  );
   if (described !== undefined) checkMac(bridge, described);
-  const vlanName = `${config.bridge}.${config.vlans.vlan}`;
-  const veth = onHost.find((each) => each.name !== config.bridge && each.name !== vlanName);
-  if (veth === undefined) throw failure('prevResult has no host interface');
-  const hostEnd = mustFind(host, veth.name);
-  checkMac(hostEnd, veth);
+  const { hostEnd, podEnd } = checkVeth(host, pod, environment, result);
   if (hostEnd.master !== bridge.index) {
-    throw failure(`interface "${veth.name}" is not a port of "${config.bridge}"`);
-  }
-  const podEnd = checkInterface(pod, environment, result);
-  if (podEnd.kind !== 'veth') throw failure(`interface "${podEnd.name}" is not a veth`);
-  if (hostEnd.linkIndex !== podEnd.index) {
-    throw failure(`interface "${veth.name}" is not the other end of "${podEnd.name}"`);
+    throw failure(`interface "${hostEnd.name}" is not a port of "${config.bridge}"`);
   }
   checkAddresses(pod, podEnd, result);
 }
