@@ -11,7 +11,6 @@ import {
 import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
-import { enableForwarding } from '../pod-interface/forwarding.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
 import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
@@ -19,10 +18,11 @@ import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { ensureBridge, ensureGateways } from './bridge-link.ts';
+import { ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
-import { joinBridge } from './pod-link.ts';
+import { openGateway } from './gateway.ts';
+import { joinBridge, waitForPort } from './pod-link.ts';
 import { spoofCheckAdd, spoofCheckCheck, spoofCheckDel, spoofCheckGc } from './spoof-check.ts';
 import { ensureVlanGateway } from './vlan-gateway.ts';
 
@@ -63,17 +63,21 @@ export const bridge: Plugin = {
     if (config.isGateway && config.hasIpam) {
       const isVlan = config.vlans.vlan !== 0;
       if (isVlan) gateway = ensureVlanGateway(host, bridgeLink, config);
-      openGateway(host, gateway ?? bridgeLink, wanted, config);
+      openGateway(host, gateway ?? bridgeLink, wanted.ips, config.forceAddress);
     }
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
       undo.defer(() => masqueradeDel(owner));
     }
+    // With the pod's end down there is nothing to wait for.
+    const port = config.disableContainerInterface
+      ? mustFind(host, veth.name)
+      : waitForPort(host, veth);
     const result = {
       interfaces: [
         describeLink(mustFind(host, config.bridge)),
-        describeLink(mustFind(host, veth.name)),
+        describeLink(port),
         describeLink(mustFind(pod, ifName), path),
         ...(gateway === undefined ? [] : [describeLink(gateway)]),
       ],
@@ -104,12 +108,14 @@ export const bridge: Plugin = {
     using podNetns = openPodNetns(call.environment.netns);
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
-    checkAttachment(host, pod, config, call.environment, prevResult);
+    const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
       const addresses = ipsOf(prevResult, call.environment).map(({ address }) => address);
       masqueradeCheck(config.masquerade, addresses, ownerOf(call));
     }
-    if (config.macspoofchk) spoofCheckCheck(ownerOf(call));
+    if (config.macspoofchk && podEnd.mac !== undefined) {
+      spoofCheckCheck(port.name, podEnd.mac, ownerOf(call));
+    }
     if (config.hasIpam) ipamCheck(call);
   },
 
@@ -153,18 +159,4 @@ function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'inter
     }
   }
   return { ips, routes, dns: given.dns };
-}
-
-/** Gives the bridge the gateways' addresses and lets the node forward. */
-function openGateway(
-  host: RouteConnection,
-  link: Link,
-  { ips }: Pick<Result, 'ips'>,
-  config: BridgeConfig,
-): void {
-  const gateways = ips.flatMap(({ address, gateway }) =>
-    gateway === undefined ? [] : [Prefix.of(gateway, address.bits)],
-  );
-  ensureGateways(host, link, gateways, config.forceAddress);
-  enableForwarding(gateways.map(({ addr }) => addr));
 }

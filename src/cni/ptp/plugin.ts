@@ -9,7 +9,7 @@ import {
 } from '../masquerade/masquerade.ts';
 import { checkAddresses, checkVeth, ipsOf } from '../pod-interface/check.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
-import { enableForwarding } from '../pod-interface/forwarding.ts';
+import { checkForwarding, enableForwarding } from '../pod-interface/forwarding.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
 import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
@@ -85,6 +85,7 @@ export const ptp: Plugin = {
     checkAddresses(pod, podEnd, prevResult);
     const ips = ipsOf(prevResult, call.environment);
     checkHostEnd(host, hostEnd, pointsOf(ips));
+    checkForwarding(ips.map(({ address }) => address.addr));
     if (config.masquerade !== undefined) {
       const addresses = ips.map(({ address }) => address);
       masqueradeCheck(config.masquerade, addresses, ownerOf(call));

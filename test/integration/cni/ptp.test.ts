@@ -361,6 +361,10 @@ describe('ptp CHECK, GC and STATUS', () => {
           fixture.exec('nft', 'flush', 'chain', 'inet', 'cni_plugins_masquerade', 'masq_checks'),
         'missing masquerade rule',
       ],
+      [
+        () => fixture.exec('sysctl', '-qw', 'net.ipv4.ip_forward=0'),
+        'expected net/ipv4/ip_forward to be 1, got 0',
+      ],
       [() => onNode('route', 'del', '10.1.2.2'), `expected route 10.1.2.2/32 on "${veth}"`],
       [
         () => onNode('addr', 'del', '10.1.2.1/32', 'dev', veth),
