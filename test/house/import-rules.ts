@@ -111,7 +111,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback', 'portmap'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       [
