@@ -8,15 +8,11 @@ import {
   masqueradeDel,
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
+import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import {
-  makeVeth,
-  removeHostEnd,
-  removeStaleHostEnds,
-  startPodEndRemoval,
-} from '../pod-interface/veth.ts';
+import { makeVeth, removeStaleHostEnds, startVethRemoval } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
@@ -95,20 +91,15 @@ export const bridge: Plugin = {
 
   del(call) {
     const owner = ownerOf(call);
-    // Whatever fails, the rest is removed all the same: the last of these first.
+    // Whatever fails, the rest is removed all the same: what stands last here comes first.
     using rest = new DisposableStack();
-    // The namespace may live on although its path is gone.
-    rest.defer(() => {
-      using host = RouteConnection.open();
-      removeHostEnd(host, owner);
-    });
-    let podEnd: Disposable | undefined;
-    rest.defer(() => podEnd?.[Symbol.dispose]());
+    let veth: Disposable | undefined;
+    rest.defer(() => veth?.[Symbol.dispose]());
     rest.defer(() => masqueradeDel(owner));
     rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => spoofCheckDel(owner));
     // It takes the kernel as long as all of the above takes us.
-    podEnd = startPodEndRemoval(call.environment);
+    veth = startVethRemoval(owner, call.environment.netns);
   },
 
   check(call) {
@@ -122,7 +113,8 @@ export const bridge: Plugin = {
     using pod = RouteConnection.open(podNetns);
     const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
-      masqueradeCheck(config.masquerade, addressesOf(call, prevResult), ownerOf(call));
+      const addresses = ipsOf(prevResult, call.environment).map(({ address }) => address);
+      masqueradeCheck(config.masquerade, addresses, ownerOf(call));
     }
     if (config.macspoofchk && podEnd.mac !== undefined) {
       spoofCheckCheck(port.name, podEnd.mac, ownerOf(call));
@@ -149,16 +141,6 @@ export const bridge: Plugin = {
 
 function hasIpam(call: Call): boolean {
   return ipamType(call) !== '';
-}
-
-/** The addresses of the pod's interface, for others may have joined the result. */
-function addressesOf({ environment }: Call, { interfaces, ips }: Result): Prefix[] {
-  return ips
-    .filter(
-      ({ interface: index }) =>
-        index === undefined || interfaces[index]?.name === environment.ifName,
-    )
-    .map(({ address }) => address);
 }
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */

@@ -12,7 +12,6 @@ import {
 } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
-import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Attachment } from '../protocol/plugin.ts';
@@ -57,24 +56,26 @@ export function makeVeth(
 }
 
 /**
- * Starts to remove the pod's interface, and with it the host's end, so that a caller can remove
- * other things while the kernel waits. What it gives is to be disposed of, which waits for the end. Nothing
- * there is fine: no namespace, or no interface.
+ * Starts to remove both ends of the owner's veth pair, so that a caller can remove other things while the
+ * kernel waits. What it gives is to be disposed of, which waits for the end. Nothing there is fine, and
+ * so is a path `netns` that is empty, gone or a plain file: the namespace may live on without it, and
+ * the host end is known by its owner.
  */
-export function startPodEndRemoval({ netns: path, ifName }: Environment): Disposable {
-  using opened = new DisposableStack();
-  const netns = tryOpenPodNetns(path);
-  if (netns !== undefined) {
-    opened.use(netns);
-    const pod = opened.use(RouteConnection.open(netns));
-    const link = linkByName(pod, ifName);
-    if (link !== undefined) opened.defer(linkDelStart(pod, link.index));
+export function startVethRemoval(owner: Owner, netns: string): Disposable {
+  using removal = new DisposableStack();
+  removal.defer(() => removeHostEnd(owner));
+  const podNetns = tryOpenPodNetns(netns);
+  if (podNetns !== undefined) {
+    removal.use(podNetns);
+    const pod = removal.use(RouteConnection.open(podNetns));
+    const link = linkByName(pod, owner.ifName);
+    if (link !== undefined) removal.defer(linkDelStart(pod, link.index));
   }
-  return opened.move();
+  return removal.move();
 }
 
-/** Removes the owner's host end, and with it the pod's. Nothing there is fine. */
-export function removeHostEnd(host: RouteConnection, owner: Owner): void {
+function removeHostEnd(owner: Owner): void {
+  using host = RouteConnection.open();
   for (const name of hostEndNames(owner)) {
     const link = linkByName(host, name);
     if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);
