@@ -1,15 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
-import { ClusterDns } from '../dns/dns.ts';
-import { localAddresses } from '../dns/local-addresses.ts';
-import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
-import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
-import type { Addr } from '../ipaddr/addr.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
+import { AgentDns, type AgentDnsOptions } from './dns.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -21,15 +16,8 @@ export interface AgentOptions {
   readonly version: string;
   /** Directory of Kubernetes YAML. */
   readonly manifests: string;
-  readonly clusterDomain: string;
   readonly proxy: ProxyOptions;
-  readonly dnsAddress: string;
-  readonly dnsPort: number;
-  /** DNS threads. */
-  readonly dnsWorkers: number;
-  readonly dnsTtlSeconds: number;
-  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
-  readonly dnsNodeLocal: readonly Addr[];
+  readonly dns: AgentDnsOptions;
   readonly httpAddress: string;
   readonly httpPort: number;
   readonly log: Logger;
@@ -40,7 +28,7 @@ export interface AgentOptions {
 export class Agent {
   readonly #proxy: ServiceProxy;
   readonly #backend: NftablesBackend;
-  readonly #dns: ClusterDns;
+  readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
   readonly #http: Server;
@@ -48,7 +36,7 @@ export class Agent {
   private constructor(
     proxy: ServiceProxy,
     backend: NftablesBackend,
-    dns: ClusterDns,
+    dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
     http: Server,
@@ -87,34 +75,15 @@ export class Agent {
     const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
     backend.probe();
     const proxy = undo.use(startProxy(store, backend, options, metrics));
-    const { dnsNodeLocal } = options;
-    const isNodeLocal = dnsNodeLocal.length > 0;
-    const dns = await ClusterDns.start(store, {
-      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
-      port: options.dnsPort,
-      workers: options.dnsWorkers,
-      zone: {
-        ...KUBERNETES_ZONE_DEFAULTS,
-        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
-        ttlSeconds: options.dnsTtlSeconds,
-        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
-      },
-      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
-      onFailure,
-      onPublish: (publication) => {
-        metrics.published(publication);
-        const { names, durationSeconds } = publication;
-        log.debug({ names, durationSeconds }, 'DNS names published');
-      },
-      ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
-    });
+    const { nodeLocal: addresses } = options.dns;
+    const dns = await AgentDns.start(store, options.dns, { ...options, metrics, onFailure });
     metrics.dns = dns;
     let http: Server;
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
-      if (isNodeLocal) {
-        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
-        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      if (addresses.length > 0) {
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const health = {
         notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
@@ -124,24 +93,30 @@ export class Agent {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.address() }, 'ready');
     undo.move();
     return new Agent(proxy, backend, dns, nodeLocal, source, http);
   }
 
+  /** Looks whether the Corefile has changed. */
+  async reload(): Promise<void> {
+    await this.#dns.reload();
+  }
+
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
+    // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
+    await stopDns(this.#dns, this.#nodeLocal);
     this.#source.close();
     this.#proxy.close();
     this.#backend.close();
     this.#http.closeAllConnections();
     this.#http.close();
-    await stopDns(this.#dns, this.#nodeLocal);
   }
 }
 
 /** A node that took addresses over gives them back while its server still answers. */
-async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
   const stop = () => dns.stop();
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
