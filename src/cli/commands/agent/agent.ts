@@ -3,13 +3,11 @@ import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { checkRange, type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
-import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
+import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs {
   manifests: string;
-  'http-address': string;
-  'http-port': number;
   'log-level': string;
 }
 
@@ -24,18 +22,12 @@ export const agentCommand: CommandModule<object, Args> = {
         demandOption: true,
         describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
       })
-      .option('http-address', {
-        type: 'string',
-        default: '127.0.0.1',
-        describe: 'address of /healthz, /readyz and /metrics',
-      })
-      .option('http-port', { type: 'number', default: 10256, describe: 'port of the same' })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
         proxyOptions(args);
         dnsOptions(args);
-        checkRange('http-port', args['http-port'], 0, 65_535);
+        bindAddresses(args);
         return true;
       })
       .epilogue(
@@ -61,8 +53,7 @@ async function run(args: Args): Promise<void> {
       manifests: args.manifests,
       proxy: proxyOptions(args),
       dns: dnsOptions(args),
-      httpAddress: args['http-address'],
-      httpPort: args['http-port'],
+      ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
