@@ -34,7 +34,7 @@ export interface ProxyBackend extends Disposable {
    * can't be brought there; the next sync then reads what it has and starts from that.
    */
   sync(desired: Desired): SyncResult;
-  /** Forgets what was applied, so that the next sync reads the kernel's state and repairs it. */
+  /** Has the next sync make sure that the kernel has what was applied, and repair it where it hasn't. */
   invalidate(): void;
   /**
    * Calls `onDrift` when somebody else changed what is ours, soon after it happened. Gives what ends

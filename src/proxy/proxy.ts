@@ -81,13 +81,14 @@ export class ServiceProxy implements Disposable {
     this.#unsubscribe = store.subscribe((state, touched, others) =>
       this.#change(state, touched, others),
     );
+    // The kernel has no listener to tell of every element of the first load.
+    this.#sync();
     this.#watch = backend.watch(() => this.#drifted());
     this.#resync = setInterval(() => {
       this.#node = this.#nodeRules(store);
       this.#backend.invalidate();
       this.#sync();
     }, RESYNC_MS);
-    this.#sync();
   }
 
   /** Whether the rules follow the Services: the last sync held. */

@@ -40,9 +40,9 @@ const nameCommand: CommandModule<object, Args> = {
       .example('podwire explain name web.default.svc.cluster.local --manifests examples/lab', ''),
   handler({ name = '', type, manifests, output, pods, ...args }) {
     const store = new Store();
-    const { objects, errors } = new ManifestDirectory(manifests).scan();
+    const { changed, errors } = new ManifestDirectory(manifests).scan();
     for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
-    store.replace(objects);
+    store.update(changed);
     const zones = [args['cluster-domain'], 'in-addr.arpa', 'ip6.arpa'];
     const options = { ...KUBERNETES_ZONE_DEFAULTS, zones, pods };
     const usual = /\.arpa\.?$/i.test(name) ? 'PTR' : 'A';

@@ -11,8 +11,13 @@ const SUFFIX = /\.(ya?ml|json)$/;
 
 /** What one look at the directory came to. */
 export interface Scan {
-  /** All objects in force: of files that are broken now, those they held when they last were not. */
-  readonly objects: readonly ClusterObject[];
+  /**
+   * The objects that are new, or others than at the last look: at the first, all of them. Of files that
+   * are broken now, those they held when they last were not stay in force.
+   */
+  readonly changed: readonly ClusterObject[];
+  /** The keys of what is there no more. */
+  readonly deleted: readonly string[];
   /** What is wrong now, in the order of the files. */
   readonly errors: readonly ManifestError[];
 }
@@ -28,6 +33,8 @@ interface FileState {
 export class ManifestDirectory {
   readonly path: string;
   #files = new Map<string, FileState>();
+  #objects = new Map<string, ClusterObject>();
+  #duplicates: readonly ManifestError[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -50,8 +57,26 @@ export class ManifestDirectory {
       files.set(name, state);
       if (state.error !== undefined) errors.push(state.error);
     }
+    const before = this.#files;
     this.#files = files;
-    return { objects: this.#merge(errors), errors };
+    const isSame =
+      before.size === files.size && [...files].every(([name, state]) => before.get(name) === state);
+    return { ...this.#difference(isSame), errors: [...errors, ...this.#duplicates] };
+  }
+
+  /** How the objects differ from those of the last look. */
+  #difference(isSame: boolean): Omit<Scan, 'errors'> {
+    const before = this.#objects;
+    if (isSame) return { changed: [], deleted: [] };
+    const duplicates: ManifestError[] = [];
+    const objects = this.#merge(duplicates);
+    this.#objects = objects;
+    this.#duplicates = duplicates;
+    const changed: ClusterObject[] = [];
+    for (const [key, object] of objects) if (before.get(key) !== object) changed.push(object);
+    const deleted: string[] = [];
+    for (const key of before.keys()) if (!objects.has(key)) deleted.push(key);
+    return { changed, deleted };
   }
 
   /** Undefined when the file went away meanwhile. */
@@ -67,7 +92,7 @@ export class ManifestDirectory {
       if (stat.size > FILE_BYTES_MAX) {
         throw new ManifestError(file, 1, '', `${stat.size} bytes, at most ${FILE_BYTES_MAX}`);
       }
-      const manifest = parseManifest(file, readFileSync(file, 'utf8'));
+      const manifest = parseManifest(file, readFileSync(file));
       // An editor that truncates before it writes must not take every Service down meanwhile.
       if (manifest.objects.length === 0 && last.objects.length > 0) {
         throw new ManifestError(file, 1, '', 'no objects left; remove the file if that is meant');
@@ -80,24 +105,29 @@ export class ManifestDirectory {
     }
   }
 
-  /** All objects; of two with one name the first file's is kept and the other reported. */
-  #merge(errors: ManifestError[]): ClusterObject[] {
-    const objects: ClusterObject[] = [];
-    const definedIn = new Map<string, string>();
+  /** All objects by their keys; of two with one name the first file's is kept and the other reported. */
+  #merge(errors: ManifestError[]): Map<string, ClusterObject> {
+    const objects = new Map<string, ClusterObject>();
     for (const [name, { manifest }] of this.#files) {
       for (const object of manifest.objects) {
         const key = objectKey(object);
-        const other = definedIn.get(key);
-        if (other !== undefined) {
-          const problem = `${key} is defined in ${other} already`;
-          errors.push(new ManifestError(join(this.path, name), 1, 'metadata.name', problem));
+        if (!objects.has(key)) {
+          objects.set(key, object);
           continue;
         }
-        definedIn.set(key, name);
-        objects.push(object);
+        const problem = `${key} is defined in ${this.#fileOf(key)} already`;
+        errors.push(new ManifestError(join(this.path, name), 1, 'metadata.name', problem));
       }
     }
     return objects;
+  }
+
+  /** The first file with an object of this key. */
+  #fileOf(key: string): string {
+    for (const [name, { manifest }] of this.#files) {
+      if (manifest.objects.some((object) => objectKey(object) === key)) return name;
+    }
+    return '';
   }
 }
 

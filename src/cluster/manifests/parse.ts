@@ -1,7 +1,8 @@
 import { loadAll, parseEvents, YAMLException } from 'js-yaml';
 import { PodwireError } from '../../errors.ts';
-import { decodeObject, FieldError, formatPath } from '../decode.ts';
+import { decodeObject, FieldError, type FieldPath, formatPath } from '../decode.ts';
 import type { ClusterObject } from '../objects.ts';
+import { parseBlockYaml } from './block-yaml.ts';
 import { lineOf } from './positions.ts';
 
 /** A manifest that cannot be used: which file, which line, which field, and what was expected. */
@@ -31,10 +32,32 @@ export interface Manifest {
  * Reads a file of Kubernetes YAML or JSON: documents with `---` between, each an object or a v1
  * List. Throws ManifestError for the first thing that is wrong.
  */
-export function parseManifest(file: string, text: string): Manifest {
+export function parseManifest(file: string, content: Buffer | string): Manifest {
+  const documents = parseBlockYaml(typeof content === 'string' ? Buffer.from(content) : content);
+  if (documents !== undefined) {
+    try {
+      return decodeDocuments(documents);
+    } catch (error) {
+      // The other parser knows where it stands.
+      if (!(error instanceof FieldError)) throw error;
+    }
+  }
+  const text = content.toString();
+  const all = documentsOf(file, text);
+  return decodeDocuments(all, (error, index, path) => {
+    const line = lineOf(text, parseEvents(text, {}), index, path);
+    throw new ManifestError(file, line, formatPath(path), error.problem);
+  });
+}
+
+/** Decodes all objects of documents. `refuse` is told where one is wrong; without it that is thrown. */
+function decodeDocuments(
+  documents: readonly unknown[],
+  refuse?: (error: FieldError, index: number, path: FieldPath) => never,
+): Manifest {
   const objects: ClusterObject[] = [];
   const ignored: string[] = [];
-  documentsOf(file, text).forEach((document, index) => {
+  documents.forEach((document, index) => {
     if (document === null || document === undefined) return;
     for (const { value, path } of itemsOf(document)) {
       try {
@@ -42,10 +65,8 @@ export function parseManifest(file: string, text: string): Manifest {
         if (object === undefined) ignored.push(nameKind(value));
         else objects.push(object);
       } catch (error) {
-        if (!(error instanceof FieldError)) throw error;
-        const full = [...path, ...error.path];
-        const line = lineOf(text, parseEvents(text, {}), index, full);
-        throw new ManifestError(file, line, formatPath(full), error.problem);
+        if (!(error instanceof FieldError) || refuse === undefined) throw error;
+        refuse(error, index, [...path, ...error.path]);
       }
     }
   });

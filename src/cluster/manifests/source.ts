@@ -83,9 +83,9 @@ export class ManifestSource implements Disposable {
   }
 
   #apply(): void {
-    const { objects, errors } = this.#directory.scan();
+    const { changed, deleted, errors } = this.#directory.scan();
     this.#report(errors);
-    this.#store.replace(objects);
+    this.#store.update(changed, deleted);
   }
 
   #report(errors: readonly (ManifestError | Error)[]): void {

@@ -1,6 +1,6 @@
 import { PodwireError } from '../../errors.ts';
 import { Batch } from '../../netlink/nftables/batch.ts';
-import { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import { generationGet, NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { tableList } from '../../netlink/nftables/list.ts';
 import type { Netns } from '../../sys/netns.ts';
 import type { Desired, ProxyBackend, Quarantined, SyncResult } from '../backend.ts';
@@ -29,6 +29,10 @@ export class NftablesBackend implements ProxyBackend {
   /** What was, for the numbers in it. */
   #previous: ReadonlyMap<IpFamily, TableSync> | undefined;
   #quarantined = new Map<string, Quarantined>();
+  /** The generation of the ruleset at which the kernel has what we think; undefined: no telling. */
+  #generation: number | undefined;
+  #watching = false;
+  #doubted = false;
 
   private constructor(connection: NftablesConnection, netns: Netns | undefined, mayOwn: boolean) {
     this.#connection = connection;
@@ -51,18 +55,57 @@ export class NftablesBackend implements ProxyBackend {
 
   sync(desired: Desired): SyncResult {
     for (const key of desired.changes.keys()) this.#quarantined.delete(key);
+    if (this.#doubted && !this.#isUntouched()) this.#forget();
+    this.#doubted = false;
     const full = this.#tables === undefined;
-    const changes = full ? this.#load(desired) : this.#update(desired);
-    return { changes, full, quarantined: [...this.#quarantined.values()] };
+    try {
+      const changes = full ? this.#load(desired) : this.#update(desired);
+      return { changes, full, quarantined: [...this.#quarantined.values()] };
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
   }
 
   invalidate(): void {
-    this.#previous = this.#tables ?? this.#previous;
-    this.#tables = undefined;
+    this.#doubted = true;
   }
 
   watch(onDrift: () => void): Disposable {
-    return watchTables(this.#netns, onDrift);
+    const watch = watchTables(this.#netns, {
+      onDrift: () => {
+        this.#generation = undefined;
+        onDrift();
+      },
+      onGeneration: (generation) => {
+        if (this.#generation !== undefined) {
+          this.#generation = Math.max(this.#generation, generation);
+        }
+      },
+    });
+    // What was changed before it was open is not told of.
+    const isMissed =
+      this.#tables !== undefined && this.#generation !== generationGet(this.#connection);
+    if (isMissed) setImmediate(onDrift);
+    this.#watching = true;
+    return {
+      [Symbol.dispose]: () => {
+        this.#watching = false;
+        watch[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** Whether the kernel's own count shows that nobody changed a thing: then nothing has to be read. */
+  #isUntouched(): boolean {
+    return this.#watching && this.#generation === generationGet(this.#connection);
+  }
+
+  /** What the kernel has is not known any more. */
+  #forget(): void {
+    this.#previous = this.#tables ?? this.#previous;
+    this.#tables = undefined;
+    this.#generation = undefined;
   }
 
   cleanup(): readonly string[] {
@@ -106,8 +149,9 @@ export class NftablesBackend implements ProxyBackend {
 
   /** One batch that turns what the kernel has into `routes`. */
   #adopt(desired: Desired, routes: readonly (readonly [string, ServiceRoute])[]): number {
-    this.invalidate();
+    this.#forget();
     this.#flags ??= this.#mayOwn ? probeFlags(this.#connection, 4) : [];
+    const generation = generationGet(this.#connection);
     const batch = new Batch(this.#connection);
     const tables = new Map<IpFamily, TableSync>();
     for (const family of FAMILIES) {
@@ -120,6 +164,7 @@ export class NftablesBackend implements ProxyBackend {
     const { length } = batch;
     batch.commit();
     this.#tables = tables;
+    this.#generation = length === 0 ? generation : generation + 1;
     return length;
   }
 
@@ -180,7 +225,7 @@ export class NftablesBackend implements ProxyBackend {
     try {
       return this.#apply(desired, desired.changes);
     } catch (error) {
-      this.invalidate();
+      this.#forget();
       if (!isRefusal(error)) throw error;
       // What is in the kernel may not be what we think; compare, and single out what it refuses.
       return this.#load(desired);
@@ -193,6 +238,7 @@ export class NftablesBackend implements ProxyBackend {
       table.update(batch, desired.node, [...routes].filter(concerns(family)));
     }
     batch.commit();
+    if (this.#generation !== undefined && batch.length > 0) this.#generation += 1;
     return batch.length;
   }
 }

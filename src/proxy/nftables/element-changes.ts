@@ -17,6 +17,14 @@ interface Pair {
  */
 export class ElementChanges {
   readonly #sets = new Map<string, Map<string, Pair>>();
+  /** What comes to sets that had nothing: at a first load that is all, and need not be paired. */
+  readonly #fresh = new Map<string, Element[]>();
+  readonly #isFresh: boolean;
+
+  /** `isFresh`: the sets are empty, so that `before` has nothing to tell. */
+  constructor(isFresh = false) {
+    this.#isFresh = isFresh;
+  }
 
   /** The set has this element. */
   before(set: string, element: Element): void {
@@ -25,11 +33,18 @@ export class ElementChanges {
 
   /** The set shall have this element. */
   after(set: string, element: Element): void {
-    this.#pair(set, element).after = element;
+    if (!this.#isFresh) {
+      this.#pair(set, element).after = element;
+      return;
+    }
+    const elements = this.#fresh.get(set);
+    if (elements === undefined) this.#fresh.set(set, [element]);
+    else elements.push(element);
   }
 
   /** The difference, set by set; sets without one are left out. */
   *sets(): Generator<readonly [string, SetChange], undefined> {
+    for (const [set, added] of this.#fresh) yield [set, { removed: [], added }];
     for (const [set, pairs] of this.#sets) {
       const removed: Element[] = [];
       const added: Element[] = [];

@@ -7,7 +7,7 @@ import { concatValues, hostU32, networkU16 } from '../../netlink/nftables/value.
 import type { EndpointTarget } from '../model/endpoint.ts';
 import type { ServiceRoute, Way } from '../model/route.ts';
 import type { NodeRules } from '../node.ts';
-import { type IpFamily, SET } from './names.ts';
+import { HEADER, type IpFamily, SET } from './names.ts';
 import type { PlacedPool } from './pools.ts';
 import { target } from './target.ts';
 
@@ -79,8 +79,8 @@ export function poolElements(pool: PlacedPool, emit: Emit): void {
   const { number, slots, indexes, pick } = pool;
   const isSticky = pick.stickySeconds > 0;
   slots.forEach((endpoint, slot) => {
-    const key = concatValues(hostU32(target(number, 0)), hostU32(slot));
-    const value = concatValues(endpoint.addr.toBytes(), networkU16(endpoint.port));
+    const key = twoHostU32(target(number, 0), slot);
+    const value = endpointValue(endpoint);
     if (!isSticky) {
       emit(SET.endpoints, { key, data: { value } });
       return;
@@ -89,6 +89,34 @@ export function poolElements(pool: PlacedPool, emit: Emit): void {
     emit(SET.stickySlots, { key, data: { value: lasting } });
     emit(SET.stickyEndpoints, { key: lasting, data: { value } });
   });
+}
+
+/** Two numbers side by side, at the least cost: there are as many of these as endpoints. */
+function twoHostU32(first: number, second: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  writeU32(bytes, 0, first, true);
+  writeU32(bytes, 4, second, true);
+  return bytes;
+}
+
+/** Address and port, as a translation takes them. */
+function endpointValue({ addr, port }: EndpointTarget): Uint8Array {
+  const { bytes: length } = HEADER[addr.family];
+  const bytes = new Uint8Array(length + 4);
+  const words = [addr.w0, addr.w1, addr.w2, addr.w3];
+  const first = 4 - length / 4;
+  for (let word = first; word < 4; word += 1) {
+    writeU32(bytes, (word - first) * 4, words[word] ?? 0, false);
+  }
+  bytes[length] = port >> 8;
+  bytes[length + 1] = port & 255;
+  return bytes;
+}
+
+function writeU32(bytes: Uint8Array, at: number, value: number, littleEndian: boolean): void {
+  for (let octet = 0; octet < 4; octet += 1) {
+    bytes[at + octet] = value >>> (littleEndian ? octet * 8 : 24 - octet * 8);
+  }
 }
 
 /** What depends on the node alone. */

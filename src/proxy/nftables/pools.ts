@@ -117,6 +117,7 @@ function reorder(
   endpoints: readonly EndpointTarget[],
   slots: readonly string[],
 ): readonly EndpointTarget[] {
+  if (slots.length === 0) return [];
   const byKey = new Map(endpoints.map((each) => [targetKey(each), each]));
   return slots.flatMap((key) => byKey.get(key) ?? []);
 }

@@ -64,7 +64,7 @@ export class TableSync {
     if (before === undefined || (flags.length > 0 && before.owner === undefined)) {
       batch.tableAdd(spec);
     }
-    const changes = new ElementChanges();
+    const changes = new ElementChanges(before === undefined);
     const found = knownNumbers(this.#family, before?.elements ?? new Map());
     this.#state.adopt(found);
     const previousPool = (id: string) =>

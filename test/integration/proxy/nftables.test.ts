@@ -186,6 +186,37 @@ describe('NftablesBackend', () => {
     expect(drifted).toHaveBeenCalledTimes(1);
   });
 
+  it('reads nothing again while the kernel shows that nobody changed a thing', async () => {
+    using backend = NftablesBackend.open(fixture.netns, { own: false });
+    backend.sync(desired([web]));
+    const drifted = vi.fn();
+    using _watch = backend.watch(drifted);
+    backend.invalidate();
+    expect(backend.sync(desired([web]))).toMatchObject({ full: false, changes: 0 });
+    const changed = route('10.96.0.20', 80, ['10.244.0.12']);
+    backend.sync(desired([changed], new Map(keyed([changed]))));
+    fixture.exec('nft', 'add', 'table', 'ip', 'theirs');
+    // That is told of in its turn, and is no reason either.
+    await vi.waitFor(() => {
+      backend.invalidate();
+      expect(backend.sync(desired([changed]))).toMatchObject({ full: false, changes: 0 });
+    });
+    fixture.exec('nft', 'flush', 'map', 'ip', 'podwire', 'endpoints');
+    backend.invalidate();
+    expect(backend.sync(desired([changed]))).toMatchObject({ full: true });
+    expect(elements('ip', 'endpoints')).toHaveLength(1);
+    expect(drifted).not.toHaveBeenCalled();
+  });
+
+  it('hears of what somebody changed before it listened', async () => {
+    using backend = NftablesBackend.open(fixture.netns, { own: false });
+    backend.sync(desired([web]));
+    fixture.exec('nft', 'flush', 'map', 'ip', 'podwire', 'endpoints');
+    const drifted = vi.fn();
+    using _watch = backend.watch(drifted);
+    await vi.waitFor(() => expect(drifted).toHaveBeenCalledTimes(1));
+  });
+
   it('keeps others from changing its tables', () => {
     using backend = NftablesBackend.open(fixture.netns);
     backend.sync(desired([web]));
