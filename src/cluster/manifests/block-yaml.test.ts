@@ -52,8 +52,27 @@ describe('parseBlockYaml', () => {
 
   it('never reads anything otherwise than the other parser', () => {
     const lines = fc.constantFrom(
-      ...['a: 1', 'b:', '- a', '- b: x', '  c: "d"', '  - e', '', '#', '---', "f: ''", 'g: h: i'],
-      ...['  - - a', 'k : v', '-', '- ', '   d: y', '    - z', 'a:b', 'x: 0x1', 'n: null', '- {}'],
+      'a: 1',
+      'b:',
+      '- a',
+      '- b: x',
+      '  c: "d"',
+      '  - e',
+      '',
+      '#',
+      '---',
+      "f: ''",
+      'g: h: i',
+      '  - - a',
+      'k : v',
+      '-',
+      '- ',
+      '   d: y',
+      '    - z',
+      'a:b',
+      'x: 0x1',
+      'n: null',
+      '- {}',
     );
     fc.assert(
       fc.property(fc.array(lines, { maxLength: 8 }), (parts) => {
