@@ -16,7 +16,7 @@ import { target } from './target.ts';
 export type Emit = (set: string, element: Element) => void;
 
 /** IANA protocol numbers. */
-const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+export const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 /** The elements of one route; `targetOf` gives the number that stands for a pool and its picking. */
 export function routeElements(
@@ -25,7 +25,7 @@ export function routeElements(
   emit: Emit,
 ): void {
   const { entry, ways, sources } = route;
-  const key = routeElementKey(route);
+  const key = serviceKey(route);
   const { outside, host } = ways;
   const isPort = entry === 'node-port';
   const lead = (set: string, { pool }: Way): void =>
@@ -58,7 +58,11 @@ function isDead({ pool }: Way): boolean {
 }
 
 /** Address, protocol and port as the maps have them; a node port has no address. */
-function routeElementKey({ addr, protocol, port }: ServiceRoute): Uint8Array {
+export function serviceKey({
+  addr,
+  protocol,
+  port,
+}: Pick<ServiceRoute, 'addr' | 'protocol' | 'port'>): Uint8Array {
   const rest = [Uint8Array.of(PROTOCOL_NUMBER[protocol]), networkU16(port)];
   return addr === undefined ? concatValues(...rest) : concatValues(addr.toBytes(), ...rest);
 }

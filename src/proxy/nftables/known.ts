@@ -122,7 +122,8 @@ function leadOf(
   return found;
 }
 
-function hostNumber(bytes: Uint8Array, offset: number): number {
+/** 32 bits in the host's order; 0 where there are not so many. */
+export function hostNumber(bytes: Uint8Array, offset: number): number {
   if (bytes.length < offset + 4) return 0;
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
 }
