@@ -8,6 +8,7 @@ import { localAddresses } from '../dns/local-addresses.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
 import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
 import type { Addr } from '../ipaddr/addr.ts';
+import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
 import { serveHttp } from './http.ts';
@@ -40,6 +41,7 @@ export interface AgentOptions {
 export class Agent {
   readonly #proxy: ServiceProxy;
   readonly #backend: NftablesBackend;
+  readonly #sweeper: ConntrackSweeper;
   readonly #dns: ClusterDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
@@ -48,6 +50,7 @@ export class Agent {
   private constructor(
     proxy: ServiceProxy,
     backend: NftablesBackend,
+    sweeper: ConntrackSweeper,
     dns: ClusterDns,
     nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
@@ -55,6 +58,7 @@ export class Agent {
   ) {
     this.#proxy = proxy;
     this.#backend = backend;
+    this.#sweeper = sweeper;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
     this.#source = source;
@@ -86,7 +90,8 @@ export class Agent {
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
     const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
     backend.probe();
-    const proxy = undo.use(startProxy(store, backend, options, metrics));
+    const sweeper = undo.use(openSweeper(options));
+    const proxy = undo.use(startProxy(store, backend, sweeper, options, metrics));
     const { dnsNodeLocal } = options;
     const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
@@ -126,13 +131,14 @@ export class Agent {
     }
     log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, dns, nodeLocal, source, http);
+    return new Agent(proxy, backend, sweeper, dns, nodeLocal, source, http);
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
     this.#source.close();
     this.#proxy.close();
+    this.#sweeper.close();
     this.#backend.close();
     this.#http.closeAllConnections();
     this.#http.close();
@@ -146,15 +152,27 @@ async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined):
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
+function openSweeper({ log, proxy }: AgentOptions): ConntrackSweeper {
+  return ConntrackSweeper.open(undefined, proxy.localAddrs, {
+    onSweep: ({ deleted, durationSeconds }) => {
+      if (deleted > 0) log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
+    },
+    onError: (error) =>
+      log.error({ error: error.message }, 'UDP flows can not be looked through; trying again'),
+  });
+}
+
 function startProxy(
   store: Store,
   backend: NftablesBackend,
+  sweeper: ConntrackSweeper,
   options: AgentOptions,
   metrics: AgentMetrics,
 ): ServiceProxy {
   const { log, proxy } = options;
   return new ServiceProxy(store, backend, proxy, {
-    onSync: ({ result, error, durationSeconds, routes, services, conflicts }) => {
+    onSync: ({ result, error, durationSeconds, routes, services, conflicts, changes, node }) => {
+      sweeper.follow({ changes, node, isApplied: error === undefined });
       metrics.synced(durationSeconds, error !== undefined, services);
       for (const conflict of conflicts) {
         log.warn(conflict, 'two Services want one address and port');

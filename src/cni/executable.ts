@@ -7,14 +7,18 @@ import { macvlan } from './macvlan/plugin.ts';
 import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
+import { staticIpam } from './static/plugin.ts';
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap].map((plugin) => [plugin.type, plugin]),
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, staticIpam].map((plugin) => [
+    plugin.type,
+    plugin,
+  ]),
 );
 
 /** Those that give addresses; a plugin that wires a pod is never another one's IPAM. */
 const ipamPlugins: ReadonlyMap<string, Plugin> = new Map(
-  [hostLocal].map((plugin) => [plugin.type, plugin]),
+  [hostLocal, staticIpam].map((plugin) => [plugin.type, plugin]),
 );
 
 /** The names the executable answers to as a plugin. */

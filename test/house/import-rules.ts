@@ -33,6 +33,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       [
         ...base,
         ...[
+          'async-connection',
           'attribute',
           'connection',
           'error',
@@ -122,6 +123,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ),
   ),
   rule(
+    'src/cni/static',
+    ['src/cni/protocol', 'src/ipaddr', errors],
+    'it says what the configuration says, and touches neither kernel nor files',
+  ),
+  rule(
     'src/cni/sublink',
     ['src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'what plugins have in common does not know them',
@@ -158,6 +164,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ...base,
     ],
     'backends share backend.ts and the model, and never import one another',
+  ),
+  rule(
+    'src/proxy/conntrack',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
+    'flows are compared with the routes in force, whichever backend made the rules',
   ),
   rule(
     'src/dns',

@@ -2,7 +2,6 @@ import { Prefix } from '../../ipaddr/prefix.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
-import { writeSysctl } from '../../sys/sysctl.ts';
 import {
   masqueradeAdd,
   masqueradeCheck,
@@ -18,10 +17,11 @@ import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { ensureBridge, ensureGateways } from './bridge-link.ts';
+import { ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
-import { joinBridge } from './pod-link.ts';
+import { openGateway } from './gateway.ts';
+import { joinBridge, waitForPort } from './pod-link.ts';
 import { spoofCheckAdd, spoofCheckCheck, spoofCheckDel, spoofCheckGc } from './spoof-check.ts';
 import { ensureVlanGateway } from './vlan-gateway.ts';
 
@@ -62,17 +62,21 @@ export const bridge: Plugin = {
     if (config.isGateway && config.hasIpam) {
       const isVlan = config.vlans.vlan !== 0;
       if (isVlan) gateway = ensureVlanGateway(host, bridgeLink, config);
-      openGateway(host, gateway ?? bridgeLink, wanted, config);
+      openGateway(host, gateway ?? bridgeLink, wanted.ips, config.forceAddress);
     }
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
       undo.defer(() => masqueradeDel(owner));
     }
+    // With the pod's end down there is nothing to wait for.
+    const port = config.disableContainerInterface
+      ? mustFind(host, veth.name)
+      : waitForPort(host, veth);
     const result = {
       interfaces: [
         describeLink(mustFind(host, config.bridge)),
-        describeLink(mustFind(host, veth.name)),
+        describeLink(port),
         describeLink(mustFind(pod, ifName), path),
         ...(gateway === undefined ? [] : [describeLink(gateway)]),
       ],
@@ -112,11 +116,13 @@ export const bridge: Plugin = {
     using podNetns = openPodNetns(call.environment.netns);
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
-    checkAttachment(host, pod, config, call.environment, prevResult);
+    const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
       masqueradeCheck(config.masquerade, addressesOf(call, prevResult), ownerOf(call));
     }
-    if (config.macspoofchk) spoofCheckCheck(ownerOf(call));
+    if (config.macspoofchk && podEnd.mac !== undefined) {
+      spoofCheckCheck(port.name, podEnd.mac, ownerOf(call));
+    }
     if (config.hasIpam) ipamCheck(call);
   },
 
@@ -170,21 +176,4 @@ function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'inter
     }
   }
   return { ips, routes, dns: given.dns };
-}
-
-/** Gives the bridge the gateways' addresses and lets the node forward. */
-function openGateway(
-  host: RouteConnection,
-  link: Link,
-  { ips }: Pick<Result, 'ips'>,
-  config: BridgeConfig,
-): void {
-  const gateways = ips.flatMap(({ address, gateway }) =>
-    gateway === undefined ? [] : [Prefix.of(gateway, address.bits)],
-  );
-  ensureGateways(host, link, gateways, config.forceAddress);
-  for (const { addr } of gateways) {
-    if (addr.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
-    else writeSysctl('net/ipv6/conf/all/forwarding', '1');
-  }
 }
