@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import { ManifestSource } from '../cluster/manifests/source.ts';
-import { Store } from '../cluster/store.ts';
+import type { Store } from '../cluster/store.ts';
 import { ClusterDns } from '../dns/dns.ts';
 import { localAddresses } from '../dns/local-addresses.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
@@ -11,6 +10,7 @@ import type { Addr } from '../ipaddr/addr.ts';
 import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
+import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -20,8 +20,7 @@ import { setSysctls } from './sysctls.ts';
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
-  /** Directory of Kubernetes YAML. */
-  readonly manifests: string;
+  readonly sources: SourceOptions;
   readonly clusterDomain: string;
   readonly proxy: ProxyOptions;
   readonly dnsAddress: string;
@@ -37,23 +36,23 @@ export interface AgentOptions {
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
-/** The daemon: a source, a store, and the two that follow it. */
+/** The daemon: sources, a store, and the two that follow it. */
 export class Agent {
-  readonly #proxy: ServiceProxy;
+  readonly #proxy: ProxyOnceLoaded;
   readonly #backend: NftablesBackend;
   readonly #sweeper: ConntrackSweeper;
   readonly #dns: ClusterDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
-  readonly #source: ManifestSource;
+  readonly #sources: ClusterSources;
   readonly #http: Server;
 
   private constructor(
-    proxy: ServiceProxy,
+    proxy: ProxyOnceLoaded,
     backend: NftablesBackend,
     sweeper: ConntrackSweeper,
     dns: ClusterDns,
     nodeLocal: NodeLocalKeeper | undefined,
-    source: ManifestSource,
+    sources: ClusterSources,
     http: Server,
   ) {
     this.#proxy = proxy;
@@ -61,37 +60,38 @@ export class Agent {
     this.#sweeper = sweeper;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
-    this.#source = source;
+    this.#sources = sources;
     this.#http = http;
   }
 
   /**
    * Starts everything in the namespace the process is in; ready when it resolves. `onFailure` is
-   * called when a part dies later. Rejects when the manifests can't be read or a port is taken.
+   * called when a part dies later. Rejects when the manifests can't be read or a port is taken; an API
+   * server may be away.
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
     using undo = new DisposableStack();
-    const store = new Store();
-    const source: ManifestSource = new ManifestSource(options.manifests, store, {
-      onError: (error) => {
-        metrics.manifestErrors(source.errors.length);
-        log.error({ error: error.message }, 'manifest refused; the last good state stays in force');
-      },
-      onRecovered: () => {
-        metrics.manifestErrors(0);
-        log.info('manifests are well again');
-      },
-    });
-    undo.use(source);
-    source.start();
-    log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
+    const zone = { ...KUBERNETES_ZONE_DEFAULTS, ttlSeconds: options.dnsTtlSeconds };
+    const needs = {
+      nodeName: options.proxy.settings.nodeName,
+      pods: zone.pods === 'verified' ? 'all' : 'none',
+      userAgent: `podwire/${options.version}`,
+    } as const;
+    const sources = undo.use(new ClusterSources(options.sources, needs, log, metrics));
+    const { store } = sources;
     const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
     backend.probe();
     const sweeper = undo.use(openSweeper(options));
-    const proxy = undo.use(startProxy(store, backend, sweeper, options, metrics));
+    const proxy = undo.use(
+      new ProxyOnceLoaded(
+        sources,
+        () => startProxy(store, backend, sweeper, options, metrics),
+        onFailure,
+      ),
+    );
     const { dnsNodeLocal } = options;
     const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
@@ -99,11 +99,11 @@ export class Agent {
       port: options.dnsPort,
       workers: options.dnsWorkers,
       zone: {
-        ...KUBERNETES_ZONE_DEFAULTS,
+        ...zone,
         zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
-        ttlSeconds: options.dnsTtlSeconds,
         localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
       },
+      isSynced: sources.isLoaded,
       answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
       onFailure,
       onPublish: (publication) => {
@@ -114,6 +114,7 @@ export class Agent {
       ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
     });
     metrics.dns = dns;
+    sources.whenLoaded(() => dns.setSynced(true));
     let http: Server;
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
@@ -121,9 +122,7 @@ export class Agent {
         nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
         log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
       }
-      const health = {
-        notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
-      };
+      const health = { notReady: () => sources.notReady() ?? proxy.notReady() };
       http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
@@ -131,18 +130,57 @@ export class Agent {
     }
     log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, sweeper, dns, nodeLocal, source, http);
+    return new Agent(proxy, backend, sweeper, dns, nodeLocal, sources, http);
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
-    this.#source.close();
+    this.#sources.close();
     this.#proxy.close();
     this.#sweeper.close();
     this.#backend.close();
     this.#http.closeAllConnections();
     this.#http.close();
     await stopDns(this.#dns, this.#nodeLocal);
+  }
+}
+
+/**
+ * The proxy, which starts when the store has all there is. Before, the rules of whoever ran here last
+ * are better than rules for half of the Services.
+ */
+class ProxyOnceLoaded implements Disposable {
+  #proxy: ServiceProxy | undefined;
+
+  /** Throws what `start` throws when that is now, and gives it to `onFailure` when it is later. */
+  constructor(
+    sources: ClusterSources,
+    start: () => ServiceProxy,
+    onFailure: (error: Error) => void,
+  ) {
+    if (sources.isLoaded) {
+      this.#proxy = start();
+      return;
+    }
+    sources.whenLoaded(() => {
+      try {
+        this.#proxy = start();
+      } catch (error) {
+        onFailure(error as Error);
+      }
+    });
+  }
+
+  notReady(): string | undefined {
+    return this.#proxy?.synced ? undefined : 'the kernel does not have the rules yet';
+  }
+
+  close(): void {
+    this.#proxy?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { KubeStatus } from '../cluster/kube/source.ts';
 import type { ClusterDns, Publication } from '../dns/dns.ts';
 import { DnsMetrics } from './dns-metrics.ts';
+import { KubeMetrics } from './kube-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
 export class AgentMetrics {
@@ -11,7 +13,9 @@ export class AgentMetrics {
   readonly #services: Gauge;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
+  readonly #kubeMetrics: KubeMetrics;
   #dns: ClusterDns | undefined;
+  #kube: (() => KubeStatus) | undefined;
 
   constructor(version: string) {
     const registers = [this.registry];
@@ -43,12 +47,22 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    this.#kubeMetrics = new KubeMetrics(this.registry, () => this.#kube?.());
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
   /** The server whose counts are shown. */
   set dns(dns: ClusterDns) {
     this.#dns = dns;
+  }
+
+  /** Gives how the API server that is followed is doing. */
+  set kube(status: () => KubeStatus) {
+    this.#kube = status;
+  }
+
+  kubeError(): void {
+    this.#kubeMetrics.error();
   }
 
   synced(durationSeconds: number, failed: boolean, services: number): void {

@@ -71,12 +71,23 @@ export class ClusterDns {
     const zone = new ClusterZone(options.zone, options.tableBytes);
     zone.load(store);
     zone.setSynced(options.isSynced ?? true);
-    const dns = new ClusterDns(
-      await DnsServer.start({ ...options, table: zone.table }),
-      zone,
-      store,
-      options,
-    );
+    // What changes while the threads start is not to be missed.
+    let failure: unknown;
+    const unsubscribe = store.subscribe((...change) => {
+      try {
+        zone.update(...change);
+      } catch (error) {
+        failure ??= error;
+      }
+    });
+    let server: DnsServer;
+    try {
+      server = await DnsServer.start({ ...options, table: zone.table });
+    } finally {
+      unsubscribe();
+    }
+    const dns = new ClusterDns(server, zone, store, options);
+    if (failure !== undefined) options.onFailure(failure as Error);
     dns.#published(start, []);
     return dns;
   }

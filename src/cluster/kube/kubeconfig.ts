@@ -112,7 +112,10 @@ export function kubeconfigAccess(file: string, master?: string): Access {
     }
     if (!(error instanceof FieldError)) throw error;
     const line = lineOf(source, parseEvents(source, {}), 0, error.path);
-    throw new AccessError(`${file}:${line}: ${formatPath(error.path)}: ${error.problem}`);
+    // What users have is secret, and not shown where it is wrong.
+    const isSecret = error.path[0] === 'users';
+    const problem = isSecret ? error.problem.replace(/, got .*$/s, '') : error.problem;
+    throw new AccessError(`${file}:${line}: ${formatPath(error.path)}: ${problem}`);
   }
 }
 

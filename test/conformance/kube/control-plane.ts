@@ -1,6 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,6 +39,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly port: number;
   readonly #etcdPort: number;
   readonly #options: ControlPlaneOptions;
+  /** Whose certificate the server presents. */
+  #trusted = '';
   #etcd: ChildProcess | undefined;
   #server: ChildProcess | undefined;
 
@@ -39,7 +50,7 @@ export class ControlPlane implements AsyncDisposable {
     [this.port, this.#etcdPort] = [ports[0] ?? 0, ports[1] ?? 0];
     this.authority = makeAuthority(this.directory, 'ca');
     this.makeServerCertificate(this.authority);
-    makeCertificate(this.directory, 'accounts', this.authority, '/CN=accounts');
+    this.makeAccountsKey();
     this.writeTokens({ [TOKENS.admin]: 'admin,1,"system:masters"' });
     this.#write('audit-policy.yaml', {
       apiVersion: 'audit.k8s.io/v1',
@@ -127,8 +138,21 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   /** Has the server present another certificate after its next start. */
-  makeServerCertificate(authority: KeyPair, names = 'IP:127.0.0.1,DNS:localhost'): void {
+  makeServerCertificate(authority: KeyPair): void {
+    const names = 'IP:127.0.0.1,DNS:localhost';
     makeCertificate(this.directory, 'server', authority, '/CN=kube-apiserver', names);
+    this.#trusted = authority.cert;
+  }
+
+  /** Has the server sign tokens of service accounts with another key after its next start. */
+  makeAccountsKey(): void {
+    makeCertificate(this.directory, 'accounts', this.authority, '/CN=accounts');
+  }
+
+  /** Puts a file in another one's place at once. */
+  copy(from: string, to: string): void {
+    copyFileSync(from, `${to}.new`);
+    renameSync(`${to}.new`, to);
   }
 
   /** The users by token, after the server's next start: `name,id,"group"`. */
@@ -152,7 +176,7 @@ export class ControlPlane implements AsyncDisposable {
       clusters: [
         {
           name: 'local',
-          cluster: { server: this.url, 'certificate-authority': 'ca.crt', ...cluster },
+          cluster: { server: this.url, 'certificate-authority': this.#trusted, ...cluster },
         },
       ],
       users: [{ name: 'me', user }],
@@ -162,13 +186,12 @@ export class ControlPlane implements AsyncDisposable {
   /** Runs kubectl as the administrator and gives its output. */
   kubectl(input: string, ...args: string[]): string {
     const kubeconfig = this.kubeconfig('admin', { token: TOKENS.admin });
-    const [program = '', ...before] = [
-      ...(this.#options.prefix ?? []),
-      peerProgram('kubernetes', 'kubectl'),
-    ];
-    return execFileSync(program, [...before, `--kubeconfig=${kubeconfig}`, ...args], {
+    const own = [`--kubeconfig=${kubeconfig}`, ...args];
+    const [program, all] = this.#command(peerProgram('kubernetes', 'kubectl'), own);
+    return execFileSync(program, all, {
       input,
       encoding: 'utf8',
+      stdio: 'pipe',
       env: { ...process.env, HOME: this.directory },
     });
   }
@@ -180,7 +203,7 @@ export class ControlPlane implements AsyncDisposable {
       `${this.url}${path}`,
       {
         method,
-        ca: readFileSync(this.authority.cert),
+        ca: readFileSync(this.#trusted),
         headers: { authorization: `Bearer ${TOKENS.admin}`, 'content-type': 'application/json' },
       },
       (response) => {
@@ -262,10 +285,15 @@ export class ControlPlane implements AsyncDisposable {
     return file;
   }
 
+  /** The command line that runs a program where all of this runs. */
+  #command(program: string, args: readonly string[]): [string, string[]] {
+    const [first, ...more] = this.#options.prefix ?? [];
+    return first === undefined ? [program, [...args]] : [first, [...more, program, ...args]];
+  }
+
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(join(this.directory, `${name}.log`), 'a');
-    const [first = '', ...before] = [...(this.#options.prefix ?? []), program];
-    const child = spawn(first, [...before, ...args], { stdio: ['ignore', log, log] });
+    const child = spawn(...this.#command(program, args), { stdio: ['ignore', log, log] });
     closeSync(log);
     return child;
   }

@@ -6,9 +6,9 @@ import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
-interface Args extends ProxyArgs {
-  manifests: string;
+interface Args extends ProxyArgs, SourceArgs {
   'cluster-domain': string;
   'dns-address': string;
   'dns-port': number;
@@ -25,12 +25,7 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withProxyFlags(yargs)
-      .option('manifests', {
-        type: 'string',
-        demandOption: true,
-        describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
-      })
+    withSourceFlags(withProxyFlags(yargs))
       .option('cluster-domain', {
         type: 'string',
         default: 'cluster.local',
@@ -62,7 +57,7 @@ export const agentCommand: CommandModule<object, Args> = {
       .option('http-port', { type: 'number', default: 10256, describe: 'port of the same' })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
+        checkSources(args);
         proxyOptions(args);
         for (const text of args['dns-node-local']) parseAddr(text);
         checkRange('dns-port', args['dns-port'], 0, 65_535);
@@ -96,7 +91,7 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      manifests: args.manifests,
+      sources: sourceOptions(args),
       proxy: proxyOptions(args),
       clusterDomain: args['cluster-domain'],
       dnsAddress: args['dns-address'],
