@@ -1,63 +1,48 @@
-import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import type { Store } from '../cluster/store.ts';
-import { ClusterDns } from '../dns/dns.ts';
-import { localAddresses } from '../dns/local-addresses.ts';
-import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
-import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
-import type { Addr } from '../ipaddr/addr.ts';
-import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
-import { NftablesBackend } from '../proxy/nftables/backend.ts';
-import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
+import type { BindAddress } from '../proxy/config/bind-address.ts';
+import type { ProxyOptions } from '../proxy/proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
-import { serveHttp } from './http.ts';
+import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
+import { HttpServer, type Routes } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
+import { NodeProxy } from './node-proxy.ts';
+import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
   readonly sources: SourceOptions;
-  readonly clusterDomain: string;
   readonly proxy: ProxyOptions;
-  readonly dnsAddress: string;
-  readonly dnsPort: number;
-  /** DNS threads. */
-  readonly dnsWorkers: number;
-  readonly dnsTtlSeconds: number;
-  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
-  readonly dnsNodeLocal: readonly Addr[];
-  readonly httpAddress: string;
-  readonly httpPort: number;
+  readonly dns: AgentDnsOptions;
+  /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
+  readonly healthzBindAddress: BindAddress | undefined;
+  /** The same of /metrics. */
+  readonly metricsBindAddress: BindAddress | undefined;
+  /** Ends the start when one of these can't be listened on, which is tried again otherwise. */
+  readonly bindAddressHardFail: boolean;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
 /** The daemon: sources, a store, and the two that follow it. */
 export class Agent {
-  readonly #proxy: ProxyOnceLoaded;
-  readonly #backend: NftablesBackend;
-  readonly #sweeper: ConntrackSweeper;
-  readonly #dns: ClusterDns;
+  readonly #proxy: NodeProxy;
+  readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #sources: ClusterSources;
-  readonly #http: Server;
+  readonly #http: readonly HttpServer[];
 
   private constructor(
-    proxy: ProxyOnceLoaded,
-    backend: NftablesBackend,
-    sweeper: ConntrackSweeper,
-    dns: ClusterDns,
+    proxy: NodeProxy,
+    dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
-    http: Server,
+    http: readonly HttpServer[],
   ) {
     this.#proxy = proxy;
-    this.#backend = backend;
-    this.#sweeper = sweeper;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
     this.#sources = sources;
@@ -74,155 +59,78 @@ export class Agent {
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
     using undo = new DisposableStack();
-    const zone = { ...KUBERNETES_ZONE_DEFAULTS, ttlSeconds: options.dnsTtlSeconds };
-    const needs = {
-      nodeName: options.proxy.settings.nodeName,
-      pods: zone.pods === 'verified' ? 'all' : 'none',
-      userAgent: `podwire/${options.version}`,
-    } as const;
-    const sources = undo.use(new ClusterSources(options.sources, needs, log, metrics));
+    const { nodeName } = options.proxy.settings;
+    const about = { nodeName, userAgent: `podwire/${options.version}` };
+    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
-    const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
-    backend.probe();
-    const sweeper = undo.use(openSweeper(options));
-    const proxy = undo.use(
-      new ProxyOnceLoaded(
-        sources,
-        () => startProxy(store, backend, sweeper, options, metrics),
-        onFailure,
-      ),
-    );
-    const { dnsNodeLocal } = options;
-    const isNodeLocal = dnsNodeLocal.length > 0;
-    const dns = await ClusterDns.start(store, {
-      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
-      port: options.dnsPort,
-      workers: options.dnsWorkers,
-      zone: {
-        ...zone,
-        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
-        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
-      },
-      isSynced: sources.isLoaded,
-      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
+    const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
+    const { nodeLocal: addresses } = options.dns;
+    const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
+    const dns = await AgentDns.start(store, options.dns, {
+      ...options,
+      metrics,
       onFailure,
-      onPublish: (publication) => {
-        metrics.published(publication);
-        const { names, durationSeconds } = publication;
-        log.debug({ names, durationSeconds }, 'DNS names published');
-      },
-      ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
+      onNeeds,
     });
     metrics.dns = dns;
-    sources.whenLoaded(() => dns.setSynced(true));
-    let http: Server;
+    let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
-      if (isNodeLocal) {
-        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
-        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      if (addresses.length > 0) {
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      const health = { notReady: () => sources.notReady() ?? proxy.notReady() };
-      http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
+      const notReady = () => sources.notReady() ?? proxy.notReady();
+      http = await serveHttp(options, proxy, notReady, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, sweeper, dns, nodeLocal, sources, http);
+    return new Agent(proxy, dns, nodeLocal, sources, http);
+  }
+
+  /** Looks whether the Corefile has changed. */
+  async reload(): Promise<void> {
+    await this.#dns.reload();
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
+    // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
+    await stopDns(this.#dns, this.#nodeLocal);
     this.#sources.close();
     this.#proxy.close();
-    this.#sweeper.close();
-    this.#backend.close();
-    this.#http.closeAllConnections();
-    this.#http.close();
-    await stopDns(this.#dns, this.#nodeLocal);
-  }
-}
-
-/**
- * The proxy, which starts when the store has all there is. Before, the rules of whoever ran here last
- * are better than rules for half of the Services.
- */
-class ProxyOnceLoaded implements Disposable {
-  #proxy: ServiceProxy | undefined;
-
-  /** Throws what `start` throws when that is now, and gives it to `onFailure` when it is later. */
-  constructor(
-    sources: ClusterSources,
-    start: () => ServiceProxy,
-    onFailure: (error: Error) => void,
-  ) {
-    if (sources.isLoaded) {
-      this.#proxy = start();
-      return;
-    }
-    sources.whenLoaded(() => {
-      try {
-        this.#proxy = start();
-      } catch (error) {
-        onFailure(error as Error);
-      }
-    });
-  }
-
-  notReady(): string | undefined {
-    return this.#proxy?.synced ? undefined : 'the kernel does not have the rules yet';
-  }
-
-  close(): void {
-    this.#proxy?.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
+    for (const http of this.#http) http.close();
   }
 }
 
 /** A node that took addresses over gives them back while its server still answers. */
-async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
   const stop = () => dns.stop();
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
-function openSweeper({ log, proxy }: AgentOptions): ConntrackSweeper {
-  return ConntrackSweeper.open(undefined, proxy.localAddrs, {
-    onSweep: ({ deleted, durationSeconds }) => {
-      if (deleted > 0) log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
-    },
-    onError: (error) =>
-      log.error({ error: error.message }, 'UDP flows can not be looked through; trying again'),
-  });
-}
-
-function startProxy(
-  store: Store,
-  backend: NftablesBackend,
-  sweeper: ConntrackSweeper,
+async function serveHttp(
   options: AgentOptions,
+  proxy: NodeProxy,
+  notReady: () => string | undefined,
   metrics: AgentMetrics,
-): ServiceProxy {
-  const { log, proxy } = options;
-  return new ServiceProxy(store, backend, proxy, {
-    onSync: ({ result, error, durationSeconds, routes, services, conflicts, changes, node }) => {
-      sweeper.follow({ changes, node, isApplied: error === undefined });
-      metrics.synced(durationSeconds, error !== undefined, services);
-      for (const conflict of conflicts) {
-        log.warn(conflict, 'two Services want one address and port');
-      }
-      for (const { route, error: reason } of result?.quarantined ?? []) {
-        log.error({ service: route.name, error: reason.message }, 'the kernel refuses a Service');
-      }
-      if (error !== undefined) log.error({ error: error.message }, 'rules refused; trying again');
-      else if (result !== undefined && result.changes !== 0) {
-        log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
-      }
-    },
-    onDrift: () => log.warn('somebody else changed the rules; repairing them'),
-  });
+): Promise<readonly HttpServer[]> {
+  const { log, bindAddressHardFail: hardFail } = options;
+  const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
+    [options.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
+    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+  ];
+  using opened = new DisposableStack();
+  const https: HttpServer[] = [];
+  for (const [address, routes] of servers) {
+    if (address === undefined) continue;
+    const onError = (error: Error) =>
+      log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
+    https.push(opened.use(await HttpServer.open(address, routes, { hardFail, onError })));
+  }
+  opened.move();
+  return https;
 }

@@ -2,6 +2,7 @@ import type { Access } from '../cluster/kube/access.ts';
 import { KubeSource, type KubeStatus } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
+import type { DnsNeeds } from './dns.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 
@@ -13,10 +14,9 @@ export interface SourceOptions {
   readonly kube?: Access;
 }
 
-/** What is asked of an API server beside Services. */
-export interface SourceNeeds {
+/** Who asks an API server. */
+export interface AboutNode {
   readonly nodeName: string;
-  readonly pods: 'none' | 'own' | 'all';
   readonly userAgent: string;
 }
 
@@ -26,22 +26,14 @@ export class ClusterSources implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #opened = new DisposableStack();
-  readonly #onLoaded: (() => void)[] = [];
   #kube: KubeSource | undefined;
-  #isLoaded = false;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
-  constructor(options: SourceOptions, needs: SourceNeeds, log: Logger, metrics: AgentMetrics) {
+  constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
     this.#log = log;
     this.#metrics = metrics;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    if (options.kube === undefined) this.#loaded();
-    else this.#openKube(options.kube, needs);
-  }
-
-  /** Whether the store has all there is, so that what it lacks is known not to exist. */
-  get isLoaded(): boolean {
-    return this.#isLoaded;
+    if (options.kube !== undefined) this.#openKube(options.kube, about);
   }
 
   /** How the API server is doing, where there is one. */
@@ -51,29 +43,22 @@ export class ClusterSources implements Disposable {
 
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
-    if (this.#isLoaded) return undefined;
+    if (this.store.isComplete) return undefined;
     const reason = this.kubeStatus?.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
-  /** Calls `listener` once the store has all there is, which may be now. */
-  whenLoaded(listener: () => void): void {
-    if (this.#isLoaded) listener();
-    else this.#onLoaded.push(listener);
+  /** Follows from now on what DNS needs, and no more than that. */
+  serve({ pods, imports }: DnsNeeds): void {
+    this.#kube?.want({ pods: pods ? 'all' : 'none', imports });
   }
 
   close(): void {
-    this.#onLoaded.length = 0;
     this.#opened.dispose();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #loaded(): void {
-    this.#isLoaded = true;
-    for (const listener of this.#onLoaded.splice(0)) listener();
   }
 
   #openManifests(directory: string): void {
@@ -95,15 +80,16 @@ export class ClusterSources implements Disposable {
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
 
-  #openKube(access: Access, { nodeName, pods, userAgent }: SourceNeeds): void {
+  #openKube(access: Access, about: AboutNode): void {
     const server = access.server.origin;
+    this.store.isComplete = false;
     const source: KubeSource = new KubeSource(
       this.store.part(),
-      { access, nodeName, pods, userAgent, imports: false },
+      { ...about, access, pods: 'none', imports: false },
       {
         onSynced: () => {
           this.#log.info({ server, objects: source.status.objects }, 'the API server was read');
-          this.#loaded();
+          this.store.isComplete = true;
         },
         onError: (error) => {
           this.#metrics.kubeError();

@@ -17,6 +17,11 @@ import { isSame } from './same.ts';
 export interface ClusterState {
   /** Counts the changes; equal numbers are equal states. */
   readonly generation: number;
+  /**
+   * Whether all there is was put in. Before, what is not here is not known not to exist: nothing may be
+   * taken away because of it.
+   */
+  readonly isComplete: boolean;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
   /** The slices that carry the label of the Service, in the order of their names. */
@@ -119,6 +124,18 @@ export class Store implements ClusterState {
   readonly #slices: Slices = new Map();
   readonly #importSlices: Slices = new Map();
   readonly #listeners = new Set<OnChange>();
+  #isComplete = true;
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Says whether all there is was put in, as it is taken for without a word. */
+  set isComplete(isComplete: boolean) {
+    if (isComplete === this.#isComplete) return;
+    this.#isComplete = isComplete;
+    this.#notify(new Touched());
+  }
 
   /** How many objects are in force. */
   get size(): number {
@@ -172,10 +189,14 @@ export class Store implements ClusterState {
     for (const key of remove) this.#set(own, key, undefined, touched);
     for (const object of put) this.#set(own, objectKey(object), object, touched);
     if (touched.isEmpty) return false;
+    this.#notify(touched);
+    return true;
+  }
+
+  #notify(touched: Touched): void {
     this.generation += 1;
     const services = [...touched.services];
     for (const listener of this.#listeners) listener(this, services, touched.others);
-    return true;
   }
 
   /** Changes one part's object, or takes it out, and what is in force if it is another one now. */

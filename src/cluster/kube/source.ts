@@ -58,10 +58,13 @@ export class KubeSource implements Disposable {
   readonly #client: KubeClient;
   readonly #part: StorePart;
   readonly #events: KubeEvents;
-  readonly #reflectors: readonly Reflector[];
+  readonly #options: KubeSourceOptions;
+  readonly #limits: ConnectionLimits & ReflectorLimits;
+  readonly #reflectors: Reflector[] = [];
+  #isStarted = false;
   /** What was listed while other resources were not; undefined once all is in the store. */
   #staged: Map<string, ClusterObject> | undefined = new Map();
-  readonly #unlisted: Set<Resource>;
+  readonly #unlisted = new Set<Resource>();
   /** Of resources that are not to be had, what the part has stays. */
   readonly #absent = new Set<Resource>();
   readonly #unreadable = new Set<string>();
@@ -70,26 +73,32 @@ export class KubeSource implements Disposable {
   #lastError: string | undefined;
 
   constructor(part: StorePart, options: KubeSourceOptions, events: KubeEvents) {
-    const limits = { ...CONNECTION_LIMITS, ...REFLECTOR_LIMITS, ...options.limits };
-    this.#client = new KubeClient(options.access, options.userAgent, limits);
+    this.#options = options;
+    this.#limits = { ...CONNECTION_LIMITS, ...REFLECTOR_LIMITS, ...options.limits };
+    this.#client = new KubeClient(options.access, options.userAgent, this.#limits);
     this.#part = part;
     this.#events = events;
-    const resources = resourcesOf(options);
-    this.#unlisted = new Set(resources);
-    this.#reflectors = resources.map(
-      (resource) =>
-        new Reflector(resource, this.#client, limits, {
-          onList: (objects, unreadable) => this.#listed(resource, objects, unreadable),
-          onChange: (changes) => this.#changed(changes),
-          onAbsent: () => this.#settled(resource, true),
-          onStatus: () => this.#look(),
-        }),
-    );
+    for (const resource of resourcesOf(options)) this.#add(resource);
   }
 
   /** Begins to ask the server. What the part has stays until all of the server's is known. */
   start(): void {
+    this.#isStarted = true;
     for (const reflector of this.#reflectors) void reflector.run();
+  }
+
+  /** Wants more of the server from now on, or less; what is not wanted is taken out of the store. */
+  want(wanted: Partial<Wanted>): void {
+    const resources = resourcesOf({ ...this.#options, ...wanted });
+    const isSame = (one: Resource) => (other: Resource) =>
+      one.path === other.path && one.fieldSelector === other.fieldSelector;
+    const unwanted = this.#reflectors.filter(({ resource }) => !resources.some(isSame(resource)));
+    for (const reflector of unwanted) this.#drop(reflector);
+    for (const resource of resources) {
+      if (this.#reflectors.map((each) => each.resource).some(isSame(resource))) continue;
+      const reflector = this.#add(resource);
+      if (this.#isStarted) void reflector.run();
+    }
   }
 
   close(): void {
@@ -122,6 +131,26 @@ export class KubeSource implements Disposable {
         error,
       })),
     };
+  }
+
+  #add(resource: Resource): Reflector {
+    const reflector = new Reflector(resource, this.#client, this.#limits, {
+      onList: (objects, unreadable) => this.#listed(resource, objects, unreadable),
+      onChange: (changes) => this.#changed(changes),
+      onAbsent: () => this.#settled(resource, true),
+      onStatus: () => this.#look(),
+    });
+    this.#reflectors.push(reflector);
+    if (this.#staged !== undefined) this.#unlisted.add(resource);
+    return reflector;
+  }
+
+  #drop(reflector: Reflector): void {
+    reflector.close();
+    this.#reflectors.splice(this.#reflectors.indexOf(reflector), 1);
+    const { resource } = reflector;
+    this.#absent.delete(resource);
+    this.#listed(resource, new Map(), new Set());
   }
 
   #listed(

@@ -1,17 +1,19 @@
 import type { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import {
   type Link,
   linkAdd,
   linkByName,
   linkDel,
+  linkDelStart,
   linkList,
   linkSet,
 } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import { mustFind } from './describe.ts';
 import { hostEndNames, isOwnedBy, linkGroup, type Owner, ownerAlias } from './owner.ts';
@@ -53,8 +55,27 @@ export function makeVeth(
   throw new CniError(CNI_CODE.tryAgainLater, `all names for the host's end are taken: ${taken}`);
 }
 
-/** Removes the owner's host end, and with it the pod's. Nothing there is fine. */
-export function removeHostEnd(host: RouteConnection, owner: Owner): void {
+/**
+ * Starts to remove both ends of the owner's veth pair, so that a caller can remove other things while the
+ * kernel waits. What it gives is to be disposed of, which waits for the end. Nothing there is fine, and
+ * so is a path `netns` that is empty, gone or a plain file: the namespace may live on without it, and
+ * the host end is known by its owner.
+ */
+export function startVethRemoval(owner: Owner, netns: string): Disposable {
+  using removal = new DisposableStack();
+  removal.defer(() => removeHostEnd(owner));
+  const podNetns = tryOpenPodNetns(netns);
+  if (podNetns !== undefined) {
+    removal.use(podNetns);
+    const pod = removal.use(RouteConnection.open(podNetns));
+    const link = linkByName(pod, owner.ifName);
+    if (link !== undefined) removal.defer(linkDelStart(pod, link.index));
+  }
+  return removal.move();
+}
+
+function removeHostEnd(owner: Owner): void {
+  using host = RouteConnection.open();
   for (const name of hostEndNames(owner)) {
     const link = linkByName(host, name);
     if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);
