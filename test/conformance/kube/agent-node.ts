@@ -102,6 +102,10 @@ export class AgentNode implements AsyncDisposable {
     return this.fetch(`127.0.0.1:10256${path}`);
   }
 
+  async metrics(): Promise<string> {
+    return this.fetch('127.0.0.1:10249/metrics');
+  }
+
   /** The endpoints in the kernel. */
   async rules(): Promise<string> {
     return this.#run('nft', 'list', 'table', 'ip', 'podwire');
