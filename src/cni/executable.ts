@@ -7,9 +7,13 @@ import { macvlan } from './macvlan/plugin.ts';
 import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
+import { vxlanPlugin } from './vxlan/plugin.ts';
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap].map((plugin) => [plugin.type, plugin]),
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, vxlanPlugin(bridge)].map((plugin) => [
+    plugin.type,
+    plugin,
+  ]),
 );
 
 /** Those that give addresses; a plugin that wires a pod is never another one's IPAM. */

@@ -10,7 +10,7 @@ import {
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
-import { describeLink, mustFind } from '../pod-interface/describe.ts';
+import { describeLink, mustFind, podAddresses } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
 import { makeVeth, removeHostEnd, removeStaleHostEnds } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
@@ -114,7 +114,7 @@ export const bridge: Plugin = {
     using pod = RouteConnection.open(podNetns);
     checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
-      masqueradeCheck(config.masquerade, addressesOf(call, prevResult), ownerOf(call));
+      masqueradeCheck(config.masquerade, podAddresses(call.environment, prevResult), ownerOf(call));
     }
     if (config.macspoofchk) spoofCheckCheck(ownerOf(call));
     if (config.hasIpam) ipamCheck(call);
@@ -139,16 +139,6 @@ export const bridge: Plugin = {
 
 function hasIpam(call: Call): boolean {
   return ipamType(call) !== '';
-}
-
-/** The addresses of the pod's interface, for others may have joined the result. */
-function addressesOf({ environment }: Call, { interfaces, ips }: Result): Prefix[] {
-  return ips
-    .filter(
-      ({ interface: index }) =>
-        index === undefined || interfaces[index]?.name === environment.ifName,
-    )
-    .map(({ address }) => address);
 }
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */
