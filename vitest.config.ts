@@ -22,7 +22,7 @@ export default defineConfig({
           include: [
             'src/**/*.test.ts',
             'scripts/**/*.test.ts',
-            'test/{house,vm/harness}/**/*.test.ts',
+            'test/{house,vm/harness,conformance/proxy}/**/*.test.ts',
           ],
           // Far beyond what any needs: only what hangs is ended, on a busy machine too.
           testTimeout: 60_000,

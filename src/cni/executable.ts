@@ -7,10 +7,15 @@ import { macvlan } from './macvlan/plugin.ts';
 import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
+import { ptp } from './ptp/plugin.ts';
+import { staticIpam } from './static/plugin.ts';
 import { vxlanPlugin } from './vxlan/plugin.ts';
 
+/** It wires its pods by bridge, which it is given and does not import. */
+const vxlan = vxlanPlugin(bridge);
+
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, vxlanPlugin(bridge)].map((plugin) => [
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam, vxlan].map((plugin) => [
     plugin.type,
     plugin,
   ]),
@@ -18,7 +23,7 @@ const plugins: ReadonlyMap<string, Plugin> = new Map(
 
 /** Those that give addresses; a plugin that wires a pod is never another one's IPAM. */
 const ipamPlugins: ReadonlyMap<string, Plugin> = new Map(
-  [hostLocal].map((plugin) => [plugin.type, plugin]),
+  [hostLocal, staticIpam].map((plugin) => [plugin.type, plugin]),
 );
 
 /** The names the executable answers to as a plugin. */

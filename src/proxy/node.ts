@@ -1,5 +1,5 @@
 import type { Addr } from '../ipaddr/addr.ts';
-import type { Prefix } from '../ipaddr/prefix.ts';
+import { type Prefix, parsePrefix } from '../ipaddr/prefix.ts';
 import type { LocalDetector } from './model/settings.ts';
 
 /** The part of the rules that depends on the node and its configuration, and on no Service. */
@@ -23,3 +23,14 @@ export const DEFAULT_NODE_RULES: NodeRules = {
   nodePortAddrs: [],
   serviceCidrs: [],
 };
+
+const LOOPBACK = [parsePrefix('127.0.0.0/8'), parsePrefix('::1/128')];
+
+/** The addresses node ports are served on, with those the node has now for `all`. */
+export function nodePortAddrsOf(
+  { nodePortAddrs }: Pick<NodeRules, 'nodePortAddrs'>,
+  localAddrs: () => readonly Addr[],
+): readonly Addr[] {
+  if (nodePortAddrs !== 'all') return nodePortAddrs;
+  return localAddrs().filter((addr) => !LOOPBACK.some((prefix) => prefix.contains(addr)));
+}

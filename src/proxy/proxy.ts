@@ -2,6 +2,7 @@ import type { ClusterState, Store, TouchedOthers } from '../cluster/store.ts';
 import type { Addr } from '../ipaddr/addr.ts';
 import { type Prefix, tryParsePrefix } from '../ipaddr/prefix.ts';
 import type { ProxyBackend, Quarantined, SyncResult } from './backend.ts';
+import type { ServiceRoute } from './model/route.ts';
 import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 import type { NodeRules } from './node.ts';
@@ -24,6 +25,9 @@ export interface Sync {
   readonly routes: number;
   readonly services: number;
   readonly conflicts: readonly Conflict[];
+  /** The routes that changed since the last attempt, and the rules of the node. */
+  readonly changes: ReadonlyMap<string, ServiceRoute | undefined>;
+  readonly node: NodeRules;
 }
 
 /** What the proxy tells its owner. */
@@ -160,13 +164,14 @@ export class ServiceProxy implements Disposable {
     this.#settling = undefined;
     clearTimeout(this.#retry);
     const start = performance.now();
+    const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;
     let failure: Error | undefined;
     try {
       result = this.#backend.sync({
         node: this.#node,
         routes: () => this.#table.routes(),
-        changes: this.#table.takeChanges().routes,
+        changes,
       });
       this.#quarantined = result.quarantined;
       this.#retryMs = RETRY_MIN_MS;
@@ -184,6 +189,8 @@ export class ServiceProxy implements Disposable {
       routes: this.#table.routeCount,
       services: this.#table.serviceCount,
       conflicts: this.#table.conflicts(),
+      changes,
+      node: this.#node,
     });
   }
 }

@@ -33,6 +33,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       [
         ...base,
         ...[
+          'async-connection',
           'attribute',
           'connection',
           'error',
@@ -110,7 +111,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'vxlan'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp', 'vxlan'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       [
@@ -125,6 +126,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/cni/vxlan/overlay',
     ['src/cni/pod-interface/hash.ts', 'src/netlink', ...base],
     'who follows the cluster programs the overlay as well, and knows no CNI',
+  ),
+  rule(
+    'src/cni/static',
+    ['src/cni/protocol', 'src/ipaddr', errors],
+    'it says what the configuration says, and touches neither kernel nor files',
   ),
   rule(
     'src/cni/sublink',
@@ -163,6 +169,17 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ...base,
     ],
     'backends share backend.ts and the model, and never import one another',
+  ),
+  rule(
+    'src/proxy/health',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
+    'health is what the model and the syncs say, whichever backend made the rules',
+  ),
+  rule('src/proxy/config', ['src/ipaddr', errors], 'a configuration is read before anything runs'),
+  rule(
+    'src/proxy/conntrack',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
+    'flows are compared with the routes in force, whichever backend made the rules',
   ),
   rule(
     'src/dns',

@@ -1,6 +1,5 @@
-import type { Prefix } from '../../ipaddr/prefix.ts';
+import { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import { addrAdd, addrDel, addrList } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
@@ -39,41 +38,20 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
   linkSet(host, link.index, {
     up: true,
     // A bridge takes the lowest MAC of its ports unless it is told one, even its own.
-    ...(link.mac === undefined ? {} : { mac: link.mac }),
+    mac: hasMac(link) ? link.mac : randomMac(),
     ...(promiscMode ? { promiscuous: true } : {}),
   });
   return link;
 }
 
-/**
- * Gives the bridge the gateways' addresses. Throws CniError when another one is in the place of one
- * of them, before anything is changed; with `force` the other one goes.
- */
-export function ensureGateways(
-  host: RouteConnection,
-  bridge: Link,
-  gateways: readonly Prefix[],
-  force: boolean,
-): void {
-  const present = addrList(host, bridge.index)
-    // A link-local IPv6 address is in nobody's way.
-    .filter(({ prefix, scope }) => prefix.addr.family === 4 || scope === 0)
-    .map(({ prefix }) => prefix);
-  const inTheWay = (gateway: Prefix, index: number): Prefix[] =>
-    [...present, ...gateways.slice(0, index)].filter((other) => excludes(other, gateway));
-  const refused = force ? undefined : gateways.find((each, index) => inTheWay(each, index)[0]);
-  if (refused !== undefined) {
-    const text = `"${bridge.name}" already has an IP address different from ${refused}`;
-    throw new CniError(CNI_CODE.internal, `failed to set bridge addr: ${text}`);
-  }
-  gateways.forEach((gateway, index) => {
-    for (const other of inTheWay(gateway, index)) addrDel(host, bridge.index, other);
-    addrAdd(host, bridge.index, gateway, { noDad: true });
-  });
+/** A bridge that was told none has none when its last port has left. */
+function hasMac({ mac }: Link): boolean {
+  return mac !== undefined && mac.key !== 0;
 }
 
-/** Whether a bridge has only one of the two: it has one IPv4 address, and IPv6 ones that don't overlap. */
-function excludes(other: Prefix, gateway: Prefix): boolean {
-  if (other.addr.family !== gateway.addr.family || other.equals(gateway)) return false;
-  return gateway.addr.family === 4 || other.overlaps(gateway);
+/** A locally administered address, as the kernel gives a new bridge (eth_random_addr). */
+function randomMac(): Mac {
+  const { randomBytes } = process.getBuiltinModule('node:crypto');
+  const [first = 0, ...rest] = randomBytes(6);
+  return Mac.fromBytes(Uint8Array.of((first & 0xfe) | 0x02, ...rest));
 }

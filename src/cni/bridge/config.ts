@@ -3,11 +3,18 @@ import type { MasqueradeBackend } from '../masquerade/backend.ts';
 import { parseMasquerade } from '../masquerade/masquerade.ts';
 import { parseArgs } from '../protocol/args.ts';
 import { ipamType } from '../protocol/delegate.ts';
+import { checkIfName } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { Fields } from '../protocol/fields.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns } from '../protocol/result.ts';
 import { decodeDns } from '../protocol/result-decode.ts';
-import { type PortVlans, parseVlans } from './vlan.ts';
+import { refusal } from './refusal.ts';
+import { type PortVlans, parseVlans, vlanGatewayName } from './vlan.ts';
+
+/** What the kernel takes for a veth (ETH_MIN_MTU and ETH_MAX_MTU, linux/if_ether.h). */
+const MTU_MIN_BYTES = 68;
+const MTU_MAX_BYTES = 65535;
 
 /** The bridge plugin's own fields. */
 export interface BridgeConfig {
@@ -48,50 +55,85 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
   const hairpinMode = fields.boolean('hairpinMode');
   const promiscMode = fields.boolean('promiscMode');
   if (hairpinMode && promiscMode) {
-    throw new CniError(
-      CNI_CODE.invalidConfig,
-      'cannot set hairpin mode and promiscuous mode at the same time',
-    );
+    const text = 'cannot set hairpin mode and promiscuous mode at the same time';
+    throw refusal(text, fields.wrong('promiscMode', 'false where hairpinMode is true', true));
   }
   const disableContainerInterface = fields.boolean('disableContainerInterface');
-  if (disableContainerInterface && ipamType(call) !== '') {
+  const ipam = ipamType(call);
+  if (disableContainerInterface && ipam !== '') {
     const text = 'cannot use IPAM when DisableContainerInterface flag is set';
-    throw new CniError(CNI_CODE.invalidConfig, text);
+    const expected = 'false where there is IPAM';
+    throw refusal(text, fields.wrong('disableContainerInterface', expected, true));
   }
-  const mtu = fields.integer('mtu');
-  if (mtu !== undefined && mtu < 0) throw fields.wrong('mtu', 'a size in bytes', mtu);
   const dns = decodeDns(fields.object('dns'));
+  const bridge = parseBridgeName(fields);
+  const vlans = parseVlans(fields);
+  const isGateway = fields.boolean('isGateway') || isDefaultGateway;
+  if (isGateway && ipam !== '' && vlans.vlan !== 0 && !isIfName(vlanGatewayName(bridge, vlans))) {
+    throw fields.wrong('bridge', `a name with room for ".${vlans.vlan}" in 15 bytes`, bridge);
+  }
   return {
-    bridge: fields.string('bridge') || 'cni0',
-    isGateway: fields.boolean('isGateway') || isDefaultGateway,
+    bridge,
+    isGateway,
     isDefaultGateway,
     forceAddress: fields.boolean('forceAddress'),
-    mtu: mtu || undefined,
+    mtu: parseMtu(fields),
     hairpinMode,
     promiscMode,
     enabledad: fields.boolean('enabledad'),
     masquerade: parseMasquerade(fields),
     macspoofchk: fields.boolean('macspoofchk'),
-    vlans: parseVlans(fields),
+    vlans,
     disableContainerInterface,
     portIsolation: fields.boolean('portIsolation'),
     mac: parseMac(call),
     dns: Object.keys(dns).length === 0 ? undefined : dns,
-    hasIpam: ipamType(call) !== '',
+    hasIpam: ipam !== '',
   };
 }
 
+function parseBridgeName(fields: Fields): string {
+  const name = fields.string('bridge') || 'cni0';
+  if (isIfName(name)) return name;
+  throw fields.wrong('bridge', "a link's name: 1 to 15 bytes without / : and space", name);
+}
+
+function isIfName(name: string): boolean {
+  try {
+    checkIfName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parseMtu(fields: Fields): number | undefined {
+  const mtu = fields.integer('mtu') || undefined;
+  if (mtu !== undefined && (mtu < MTU_MIN_BYTES || mtu > MTU_MAX_BYTES)) {
+    const sizes = `0 or ${MTU_MIN_BYTES} to ${MTU_MAX_BYTES} bytes`;
+    throw fields.wrong('mtu', sizes, mtu);
+  }
+  return mtu;
+}
+
 /** The runtime's wish comes before args.cni, that before CNI_ARGS, that before the configuration. */
-function parseMac(call: Call): Mac | undefined {
-  const { fields } = call.config;
-  const text =
-    fields.object('runtimeConfig')?.string('mac') ||
-    fields.object('args')?.object('cni')?.string('mac') ||
-    parseArgs(call.environment.args, ['MAC', 'IP', 'GATEWAY']).get('MAC') ||
-    fields.string('mac') ||
-    '';
-  if (text === '') return undefined;
+function parseMac({ config, environment }: Call): Mac | undefined {
+  const { fields } = config;
+  const args = parseArgs(environment.args, ['MAC', 'IP', 'GATEWAY']);
+  return (
+    macOf(fields.object('runtimeConfig')) ??
+    macOf(fields.object('args')?.object('cni')) ??
+    macOf(new Fields({ MAC: args.get('MAC') }, 'CNI_ARGS'), CNI_CODE.invalidEnvironment) ??
+    macOf(fields)
+  );
+}
+
+function macOf(fields: Fields | undefined, code: number = CNI_CODE.invalidConfig): Mac | undefined {
+  const text = fields?.string('mac');
+  if (fields === undefined || text === undefined || text === '') return undefined;
   const mac = tryParseMac(text);
-  if (mac === undefined) throw fields.wrong('mac', 'a MAC address', text);
-  return mac;
+  // The kernel gives no link the address of a group, nor none.
+  if (mac !== undefined && !mac.isMulticast && mac.key !== 0) return mac;
+  const expected = "one interface's MAC address, such as 0a:58:0a:f4:00:02";
+  throw new CniError(code, fields.wrong('mac', expected, text).message);
 }

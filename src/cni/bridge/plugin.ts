@@ -1,27 +1,28 @@
 import { Prefix } from '../../ipaddr/prefix.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
-import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
+import { type Link, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
-import { writeSysctl } from '../../sys/sysctl.ts';
 import {
   masqueradeAdd,
   masqueradeCheck,
   masqueradeDel,
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
+import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
-import { describeLink, mustFind, podAddresses } from '../pod-interface/describe.ts';
+import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import { makeVeth, removeHostEnd, removeStaleHostEnds } from '../pod-interface/veth.ts';
+import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
-import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
+import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { ensureBridge, ensureGateways } from './bridge-link.ts';
+import { ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
-import { joinBridge } from './pod-link.ts';
+import { openGateway } from './gateway.ts';
+import { joinBridge, waitForPort } from './pod-link.ts';
 import { spoofCheckAdd, spoofCheckCheck, spoofCheckDel, spoofCheckGc } from './spoof-check.ts';
 import { ensureVlanGateway } from './vlan-gateway.ts';
 
@@ -62,17 +63,21 @@ export const bridge: Plugin = {
     if (config.isGateway && config.hasIpam) {
       const isVlan = config.vlans.vlan !== 0;
       if (isVlan) gateway = ensureVlanGateway(host, bridgeLink, config);
-      openGateway(host, gateway ?? bridgeLink, wanted, config);
+      openGateway(host, gateway ?? bridgeLink, wanted.ips, config.forceAddress);
     }
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
       undo.defer(() => masqueradeDel(owner));
     }
+    // With the pod's end down there is nothing to wait for.
+    const port = config.disableContainerInterface
+      ? mustFind(host, veth.name)
+      : waitForPort(host, veth);
     const result = {
       interfaces: [
         describeLink(mustFind(host, config.bridge)),
-        describeLink(mustFind(host, veth.name)),
+        describeLink(port),
         describeLink(mustFind(pod, ifName), path),
         ...(gateway === undefined ? [] : [describeLink(gateway)]),
       ],
@@ -91,16 +96,7 @@ export const bridge: Plugin = {
     rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => masqueradeDel(owner));
     rest.defer(() => spoofCheckDel(owner));
-    const { netns: path, ifName } = call.environment;
-    using podNetns = tryOpenPodNetns(path);
-    using host = RouteConnection.open();
-    if (podNetns !== undefined) {
-      using pod = RouteConnection.open(podNetns);
-      const link = linkByName(pod, ifName);
-      if (link !== undefined) linkDel(pod, link.index);
-    }
-    // The namespace may live on although its path is gone.
-    removeHostEnd(host, owner);
+    removeVeth(owner, call.environment.netns);
   },
 
   check(call) {
@@ -112,11 +108,14 @@ export const bridge: Plugin = {
     using podNetns = openPodNetns(call.environment.netns);
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
-    checkAttachment(host, pod, config, call.environment, prevResult);
+    const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
-      masqueradeCheck(config.masquerade, podAddresses(call.environment, prevResult), ownerOf(call));
+      const addresses = ipsOf(prevResult, call.environment).map(({ address }) => address);
+      masqueradeCheck(config.masquerade, addresses, ownerOf(call));
     }
-    if (config.macspoofchk) spoofCheckCheck(ownerOf(call));
+    if (config.macspoofchk && podEnd.mac !== undefined) {
+      spoofCheckCheck(port.name, podEnd.mac, ownerOf(call));
+    }
     if (config.hasIpam) ipamCheck(call);
   },
 
@@ -160,21 +159,4 @@ function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'inter
     }
   }
   return { ips, routes, dns: given.dns };
-}
-
-/** Gives the bridge the gateways' addresses and lets the node forward. */
-function openGateway(
-  host: RouteConnection,
-  link: Link,
-  { ips }: Pick<Result, 'ips'>,
-  config: BridgeConfig,
-): void {
-  const gateways = ips.flatMap(({ address, gateway }) =>
-    gateway === undefined ? [] : [Prefix.of(gateway, address.bits)],
-  );
-  ensureGateways(host, link, gateways, config.forceAddress);
-  for (const { addr } of gateways) {
-    if (addr.family === 4) writeSysctl('net/ipv4/ip_forward', '1');
-    else writeSysctl('net/ipv6/conf/all/forwarding', '1');
-  }
 }

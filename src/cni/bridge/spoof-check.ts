@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Mac } from '../../ipaddr/mac.ts';
 import type { Batch } from '../../netlink/nftables/batch.ts';
 import type { ChainSpec } from '../../netlink/nftables/chain.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import { loadMeta, loadPayload } from '../../netlink/nftables/expression/load.ts';
 import { compare } from '../../netlink/nftables/expression/match.ts';
 import { DROP, jumpTo, RETURN, verdict } from '../../netlink/nftables/expression/verdict.ts';
@@ -44,17 +46,12 @@ export function spoofCheckAdd(veth: string, mac: Mac, owner: Owner): void {
     for (const spec of [PREROUTING, { name: chain }, { name: macChain }]) {
       batch.chainAdd(TABLE, spec);
     }
-    const source = loadPayload('link', SOURCE_OFFSET, SOURCE_BYTES, 0);
-    const isOwn = [source, compare('==', mac.toBytes(), 0)];
-    batch.ruleAdd(TABLE, macChain, { expressions: [...isOwn, verdict(RETURN)], comment });
-    batch.ruleAdd(TABLE, macChain, { expressions: [verdict(DROP)], comment });
-    batch.ruleAdd(TABLE, chain, { expressions: [verdict(jumpTo(macChain))], comment });
-    const isFromVeth = [loadMeta('iifname', 0), compare('==', interfaceName(veth), 0)];
-    batch.ruleAdd(TABLE, PREROUTING.name, {
-      expressions: [...isFromVeth, verdict(jumpTo(chain))],
-      comment,
-      owner: ownerText(owner),
-    });
+    for (const [name, rules] of rulesOf(veth, mac, owner)) {
+      const more = name === PREROUTING.name ? { owner: ownerText(owner) } : {};
+      for (const expressions of rules) {
+        batch.ruleAdd(TABLE, name, { expressions, comment, ...more });
+      }
+    }
   });
 }
 
@@ -64,16 +61,19 @@ export function spoofCheckDel(owner: Owner): void {
   applyOwn(connection, (batch) => remove(connection, batch, [owner]));
 }
 
-/** Throws CniError when a rule is missing. */
-export function spoofCheckCheck(owner: Owner): void {
-  const { chain, macChain, comment } = namesOf(owner);
+/** Throws CniError when a rule is missing, or is about another veth or address. */
+export function spoofCheckCheck(veth: string, mac: Mac, owner: Owner): void {
+  const { comment } = namesOf(owner);
   using connection = NftablesConnection.open();
-  const rules = ruleList(connection, TABLE).filter((rule) => rule.comment === comment);
-  const lost = [PREROUTING.name, chain, macChain].find(
-    (name) => rules.filter((rule) => rule.chain === name).length !== (name === macChain ? 2 : 1),
-  );
-  if (lost === undefined) return;
-  throw new CniError(CNI_CODE.internal, `missing macspoofchk rule in chain "${lost}"`, comment);
+  const present = ruleList(connection, TABLE).filter((rule) => rule.comment === comment);
+  for (const [name, rules] of rulesOf(veth, mac, owner)) {
+    const actual = present.filter(({ chain }) => chain === name).map((rule) => rule.expressions);
+    if (isDeepStrictEqual(actual, rules)) continue;
+    const what = actual.length < rules.length ? 'missing' : 'wrong';
+    const details = `${comment}: expected what comes from "${veth}" to be from ${mac}`;
+    const text = `${what} macspoofchk rule in chain "${name}"`;
+    throw new CniError(CNI_CODE.internal, text, details);
+  }
 }
 
 /** Removes the network's rules of all attachments but the valid ones. */
@@ -111,6 +111,19 @@ function remove(connection: NftablesConnection, batch: Batch, owners: readonly O
       batch.chainDel(TABLE, name);
     }
   }
+}
+
+/** The rules of each chain, those first that are jumped to. */
+function rulesOf(veth: string, mac: Mac, owner: Owner): [string, Expression[][]][] {
+  const { chain, macChain } = namesOf(owner);
+  const source = loadPayload('link', SOURCE_OFFSET, SOURCE_BYTES, 0);
+  const isOwn = [source, compare('==', mac.toBytes(), 0)];
+  const isFromVeth = [loadMeta('iifname', 0), compare('==', interfaceName(veth), 0)];
+  return [
+    [macChain, [[...isOwn, verdict(RETURN)], [verdict(DROP)]]],
+    [chain, [[verdict(jumpTo(macChain))]]],
+    [PREROUTING.name, [[...isFromVeth, verdict(jumpTo(chain))]]],
+  ];
 }
 
 function namesOf({ containerId, ifName }: Owner) {

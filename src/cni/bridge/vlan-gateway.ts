@@ -1,14 +1,13 @@
 import { netlinkErrno } from '../../netlink/error.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
-import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
+import { type Link, linkAdd, linkByIndex, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { mustFind } from '../pod-interface/describe.ts';
 import { fnv1a } from '../pod-interface/hash.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
 import { joinBridge } from './pod-link.ts';
-
-const NAME_BYTES_MAX = 15; // IFNAMSIZ - 1
+import { vlanGatewayName } from './vlan.ts';
 
 /**
  * The link with the gateway of a VLAN, `<bridge>.<vlan>`: one end of a veth pair whose other end is a
@@ -16,13 +15,9 @@ const NAME_BYTES_MAX = 15; // IFNAMSIZ - 1
  */
 export function ensureVlanGateway(host: RouteConnection, bridge: Link, config: BridgeConfig): Link {
   const { vlans } = config;
-  const name = `${bridge.name}.${vlans.vlan}`;
-  if (Buffer.byteLength(name) > NAME_BYTES_MAX) {
-    const details = `bridge: expected a name that leaves room for ".${vlans.vlan}", got "${bridge.name}"`;
-    throw new CniError(CNI_CODE.invalidConfig, `interface name "${name}" is too long`, details);
-  }
-  const port = `veth${fnv1a(name).toString(16).padStart(8, '0')}`;
+  const name = vlanGatewayName(bridge.name, vlans);
   if (linkByName(host, name) === undefined) {
+    const port = `veth${fnv1a(name).toString(16).padStart(8, '0')}`;
     try {
       linkAdd(host, { name, kind: 'veth', mtu: bridge.mtu, peer: { name: port, mtu: bridge.mtu } });
     } catch (error) {
@@ -31,12 +26,23 @@ export function ensureVlanGateway(host: RouteConnection, bridge: Link, config: B
     }
   }
   const link = mustFind(host, name);
-  // A crash may have come between its making and this; the reference gives it another name.
-  const other = linkByName(host, port);
-  if (other !== undefined && other.index === link.linkIndex && other.master !== bridge.index) {
+  const port = findGatewayPort(host, link);
+  if (port === undefined) {
+    const text = `"${name}" already exists but is not the gateway of VLAN ${vlans.vlan}`;
+    throw new CniError(CNI_CODE.internal, text);
+  }
+  // A crash may have come between its making and this.
+  if (port.master !== bridge.index || !port.up) {
     const plain = { ...config, hairpinMode: false, portIsolation: false };
-    joinBridge(host, other, bridge, { ...plain, vlans: { ...vlans, trunk: undefined } });
+    joinBridge(host, port, bridge, { ...plain, vlans: { ...vlans, trunk: undefined } });
   }
   if (!link.up) linkSet(host, link.index, { up: true });
   return link;
+}
+
+/** The other end of the link with a VLAN's gateway, whichever plugin made it; undefined without one. */
+export function findGatewayPort(host: RouteConnection, link: Link): Link | undefined {
+  if (link.kind !== 'veth' || link.linkIndex === undefined) return undefined;
+  // Where the other end is in another namespace, its index says nothing here.
+  return link.linkNetnsid === undefined ? linkByIndex(host, link.linkIndex) : undefined;
 }

@@ -2,13 +2,12 @@ import { join } from 'node:path';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import { tryParsePrefix } from '../../ipaddr/prefix.ts';
-import { parseArgs } from '../protocol/args.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Fields } from '../protocol/fields.ts';
+import { checkOnePerFamily, ipamFields, requestedIps } from '../protocol/ipam.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns, ResultRoute } from '../protocol/result.ts';
 import { decodeRoutes } from '../protocol/result-decode.ts';
-import { atLeast } from '../protocol/version.ts';
 import { checkDisjoint, checkRangeSet, parseRange, type RangeSet } from './range-set.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
@@ -45,33 +44,17 @@ export function parseAllocation(call: Call): AllocationConfig {
     throw new CniError(CNI_CODE.invalidConfig, 'no IP ranges specified');
   }
   checkDisjoint(sets);
-  checkVersion(call, sets);
+  checkOnePerFamily(
+    call.config.version,
+    sets.flatMap(([first]) => first?.subnet.addr.family ?? []),
+  );
   const resolvConf = ipam.string('resolvConf');
   return {
     sets,
-    requested: requestedAddrs(call, runtime),
+    requested: requestedAddrs(call),
     routes: decodeRoutes(ipam),
     dns: resolvConf === undefined || resolvConf === '' ? {} : readResolvConf(resolvConf),
   };
-}
-
-/** Before 0.3.0 a result has no room for a second address of a family. */
-function checkVersion({ config: { version } }: Call, sets: readonly RangeSet[]): void {
-  if (atLeast(version, '0.3.0')) return;
-  const families = sets.map(([first]) => first?.subnet.addr.family);
-  if (new Set(families).size === families.length) return;
-  throw new CniError(
-    CNI_CODE.invalidConfig,
-    `CNI version ${version} does not support more than 1 address per family`,
-  );
-}
-
-function ipamFields(call: Call): Fields {
-  const ipam = call.config.fields.object('ipam');
-  if (ipam === undefined) {
-    throw new CniError(CNI_CODE.invalidConfig, "IPAM config missing 'ipam' key");
-  }
-  return ipam;
 }
 
 /** A list of lists of ranges. */
@@ -100,21 +83,14 @@ function parseRangeSet(list: readonly Fields[], index: number): RangeSet {
 }
 
 /** Addresses asked for in CNI_ARGS, in args.cni.ips and in runtimeConfig.ips, with or without a length. */
-function requestedAddrs(call: Call, runtime: Fields | undefined): Addr[] {
-  const args = parseArgs(call.environment.args, ['IP', 'MAC', 'GATEWAY']);
-  const texts = [
-    ...(args.get('IP')?.split(',') ?? []),
-    ...(call.config.fields.object('args')?.object('cni')?.strings('ips') ?? []),
-    ...(runtime?.strings('ips') ?? []),
-  ];
-  return texts.map((text) => {
+function requestedAddrs(call: Call): Addr[] {
+  const { env, args, runtime } = requestedIps(call);
+  return [...(env?.split(',') ?? []), ...args, ...runtime].map((text) => {
     const addr = text.includes('/') ? tryParsePrefix(text)?.addr : tryParseAddr(text);
-    if (addr === undefined) {
-      throw new CniError(
-        CNI_CODE.invalidConfig,
-        `requested IP: expected an IP address, got "${text}"`,
-      );
-    }
-    return addr;
+    if (addr !== undefined) return addr;
+    throw new CniError(
+      CNI_CODE.invalidConfig,
+      `requested IP: expected an IP address, got "${text}"`,
+    );
   });
 }

@@ -1,16 +1,18 @@
+import type { Addr } from '../../ipaddr/addr.ts';
 import { addrAdd } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkSet } from '../../netlink/route/link.ts';
 import { routeAppend } from '../../netlink/route/route.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
-import type { Result } from '../protocol/result.ts';
+import type { Result, ResultRoute } from '../protocol/result.ts';
 import { waitForDad } from './dad.ts';
 
+const RT_SCOPE_LINK = 253; // linux/rtnetlink.h
+
 /**
- * Gives the pod's interface its addresses and routes, and brings it up. A route without gateway goes
- * by that of its family's first address. With `dad`, IPv6 addresses are used once detection says
- * that nobody else has them. Throws CniError.
+ * Gives the pod's interface its addresses and routes, and brings it up. With `dad`, IPv6 addresses are
+ * used once detection says that nobody else has them. Throws CniError.
  */
 export function configureInterface(
   pod: RouteConnection,
@@ -19,15 +21,42 @@ export function configureInterface(
   { ips, routes }: Pick<Result, 'ips' | 'routes'>,
   dad: boolean,
 ): void {
+  addAddresses(pod, netns, link, ips, dad);
+  addRoutes(pod, link, { ips, routes });
+}
+
+/** The first half of `configureInterface`: addresses, and up. */
+export function addAddresses(
+  pod: RouteConnection,
+  netns: Netns,
+  link: Link,
+  ips: Result['ips'],
+  dad: boolean,
+): void {
   if (ips.length > 0) netns.run(() => prepare(link.name, ips, dad));
   for (const { address } of ips) addrAdd(pod, link.index, address, { noDad: !dad });
   linkSet(pod, link.index, { up: true });
   if (dad) waitForDad(pod, link);
+}
+
+/**
+ * The other half. A route without gateway goes by that of its family's first address, unless its scope
+ * says that it needs none.
+ */
+export function addRoutes(
+  pod: RouteConnection,
+  link: Link,
+  { ips, routes }: Pick<Result, 'ips' | 'routes'>,
+): void {
   for (const { gw, ...route } of routes) {
-    const { family } = route.dst.addr;
-    const first = ips.find(({ gateway }) => gateway?.family === family)?.gateway;
-    routeAppend(pod, { ...route, gateway: gw ?? first, linkIndex: link.index });
+    routeAppend(pod, { ...route, gateway: gw ?? gatewayOf(route, ips), linkIndex: link.index });
   }
+}
+
+function gatewayOf({ dst, scope }: ResultRoute, ips: Result['ips']): Addr | undefined {
+  // The kernel takes no gateway for what is on the link or on the host itself.
+  if (scope !== undefined && scope >= RT_SCOPE_LINK) return undefined;
+  return ips.find(({ gateway }) => gateway?.family === dst.addr.family)?.gateway;
 }
 
 function prepare(ifName: string, ips: Result['ips'], dad: boolean): void {

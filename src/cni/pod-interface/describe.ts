@@ -1,9 +1,7 @@
-import type { Prefix } from '../../ipaddr/prefix.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByName } from '../../netlink/route/link.ts';
-import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
-import type { Result, ResultInterface } from '../protocol/result.ts';
+import type { ResultInterface } from '../protocol/result.ts';
 
 /** The link with the name. Throws CniError when there is none. */
 export function mustFind(connection: RouteConnection, name: string): Link {
@@ -15,11 +13,4 @@ export function mustFind(connection: RouteConnection, name: string): Link {
 /** A link as it stands in a result; `sandbox` is the path of its namespace, absent on the host. */
 export function describeLink(link: Link, sandbox?: string): ResultInterface {
   return { name: link.name, mac: `${link.mac ?? ''}`, sandbox };
-}
-
-/** The addresses of the pod's interface, for others may have joined the result. */
-export function podAddresses({ ifName }: Environment, { interfaces, ips }: Result): Prefix[] {
-  return ips
-    .filter(({ interface: index }) => index === undefined || interfaces[index]?.name === ifName)
-    .map(({ address }) => address);
 }

@@ -4,7 +4,7 @@ import { struct } from '../struct.ts';
 /* The tables of ctnetlink's messages (linux/netfilter/nfnetlink_conntrack.h); integers are big-endian. */
 
 /** CTA_IP_*. */
-const ipAttributes = {
+export const ipAttributes = {
   source4: { id: 1, type: 'bytes' },
   destination4: { id: 2, type: 'bytes' },
   source6: { id: 3, type: 'bytes' },
@@ -12,7 +12,7 @@ const ipAttributes = {
 } as const satisfies AttributeTable;
 
 /** CTA_PROTO_*. */
-const protocolAttributes = {
+export const protocolAttributes = {
   number: { id: 1, type: 'u8' },
   sourcePort: { id: 2, type: 'be16' },
   destinationPort: { id: 3, type: 'be16' },

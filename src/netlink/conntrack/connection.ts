@@ -54,20 +54,19 @@ export interface FlowKey {
 
 /** The flows that are tracked, or those of them that the filter says. */
 export function flowList(connection: ConntrackConnection, filter: FlowFilter = {}): Flow[] {
-  const request = requestOf(
-    'list flows',
-    'GET',
-    familyOfFilter(filter),
-    flowAttributes,
-    encodeFilter(filter),
-  );
   // What the kernel could not filter is filtered while the messages come in, not after.
   return connection.netlink
-    .dump(request, ({ payload }) => {
+    .dump(listRequest(filter), ({ payload }) => {
       const flow = flowOf(payload);
       return flowMatches(filter, flow) ? [flow] : [];
     })
     .flat();
+}
+
+/** The request for a listing, as much filtered as the kernel can. */
+export function listRequest(filter: FlowFilter): Request {
+  const family = familyOfFilter(filter);
+  return requestOf('list flows', 'GET', family, flowAttributes, encodeFilter(filter));
 }
 
 /** One flow; undefined when it is not tracked. */
@@ -206,7 +205,8 @@ function decode<T extends AttributeTable>(attributes: T, payload: Uint8Array) {
   return decodePayload({ header: nfgenmsg, attributes }, payload);
 }
 
-function flowOf(payload: Uint8Array): Flow {
+/** The flow of a message of a listing. Throws DecodeError. */
+export function flowOf(payload: Uint8Array): Flow {
   return decodeFlow(decode(flowAttributes, payload).attributes);
 }
 

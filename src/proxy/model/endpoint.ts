@@ -20,6 +20,8 @@ export interface Candidate extends EndpointTarget {
   readonly isReady: boolean;
   /** It is being deleted, and still answers. */
   readonly isLeaving: boolean;
+  /** It answers, as far as anybody says: what was sent to it before may go on. */
+  readonly isServing: boolean;
   readonly zones: readonly string[] | undefined;
   readonly nodes: readonly string[] | undefined;
 }
@@ -63,6 +65,7 @@ function stateOf({ conditions, hints }: Endpoint): Omit<Candidate, keyof Endpoin
   return {
     isReady: ready,
     isLeaving: serving && terminating,
+    isServing: ready || serving,
     zones: hints?.forZones,
     nodes: hints?.forNodes,
   };

@@ -24,9 +24,15 @@ export function samePool(a: Pool, b: Pool): boolean {
   if (a.id !== b.id || a.whenEmpty !== b.whenEmpty || a.affinitySeconds !== b.affinitySeconds) {
     return false;
   }
-  if (a.endpoints.length !== b.endpoints.length) return false;
-  return a.endpoints.every((endpoint, index) => {
-    const other = b.endpoints[index];
+  return sameTargets(a.endpoints, b.endpoints);
+}
+
+/** Whether two lists of endpoints are equal, in their order too. */
+export function sameTargets(a: readonly EndpointTarget[], b: readonly EndpointTarget[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  return a.every((endpoint, index) => {
+    const other = b[index];
     return other !== undefined && sameTarget(endpoint, other);
   });
 }

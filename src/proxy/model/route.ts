@@ -10,8 +10,8 @@ import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
 import { Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
 import { AddrSet } from '../../ipaddr/set/addr-set.ts';
 import { clusterChoice, localChoice } from './choice.ts';
-import { candidatesOf } from './endpoint.ts';
-import { type Pool, samePool } from './pool.ts';
+import { candidatesOf, type EndpointTarget } from './endpoint.ts';
+import { type Pool, samePool, sameTargets } from './pool.ts';
 import { detects, type ModelSettings } from './settings.ts';
 
 /** Who sent a packet: a pod of this node as the detector sees it, the node itself, anybody else. */
@@ -40,6 +40,11 @@ export interface ServiceRoute {
   readonly ways: Readonly<Record<Origin, Way>>;
   /** Who may connect; undefined: everybody. Others are dropped, whoever they are. */
   readonly sources: readonly Prefix[] | undefined;
+  /**
+   * Of a UDP port: all endpoints that answer, whatever policies and hints say. A flow that leads to one
+   * of them goes on, as a TCP connection would; one that leads elsewhere is stale.
+   */
+  readonly serving?: readonly EndpointTarget[];
 }
 
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -102,7 +107,9 @@ function portRoutes(
   const { family } = clusterIP;
   const name = portName(service, port);
   const pools = poolsOf(service, port, family, slices, settings);
-  const shared = { name, family, protocol: port.protocol };
+  const { protocol } = port;
+  const { serving } = pools;
+  const shared = { name, family, protocol, ...(protocol === 'UDP' ? { serving } : {}) };
   const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
   const external = externalWays(service, pools, detects(settings, family));
   const route = (entry: Entry, addr: Addr | undefined): ServiceRoute => ({
@@ -132,10 +139,11 @@ export function portName({ metadata }: Service, port: ServicePort): string {
   return `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`;
 }
 
-/** The pool of all nodes' endpoints, and that of this node's. */
+/** The pool of all nodes' endpoints, that of this node's, and who answers beside them. */
 interface Pools {
   readonly cluster: Pool;
   readonly local: Pool;
+  readonly serving: readonly EndpointTarget[];
 }
 
 function poolsOf(
@@ -151,19 +159,20 @@ function poolsOf(
   const affinitySeconds = service.affinitySeconds ?? 0;
   const pool = (which: string, endpoints: Pool['endpoints'], whenEmpty: Pool['whenEmpty']) => ({
     id: `${id} ${which}`,
-    endpoints: endpoints.map((each) => ({
-      addr: each.addr,
-      port: each.port,
-      isLocal: each.isLocal,
-      mayMeetItself: each.mayMeetItself,
-    })),
+    endpoints: endpoints.map(targetOf),
     whenEmpty,
     affinitySeconds,
   });
   return {
     cluster: pool('cluster', cluster, 'reject'),
     local: pool('local', localChoice(candidates).endpoints, cluster.length > 0 ? 'drop' : 'reject'),
+    serving:
+      port.protocol === 'UDP' ? candidates.filter(({ isServing }) => isServing).map(targetOf) : [],
   };
+}
+
+function targetOf({ addr, port, isLocal, mayMeetItself }: EndpointTarget): EndpointTarget {
+  return { addr, port, isLocal, mayMeetItself };
 }
 
 /** To a cluster IP: who is no pod of this node would not see the replies (kube-proxy does the same). */
@@ -247,6 +256,7 @@ export function sameRoute(a: ServiceRoute, b: ServiceRoute): boolean {
     a.entry === b.entry &&
     routeKey(a) === routeKey(b) &&
     sameSources(a.sources, b.sources) &&
+    sameTargets(a.serving ?? [], b.serving ?? []) &&
     ORIGINS.every(
       (origin) =>
         a.ways[origin].masquerade === b.ways[origin].masquerade &&

@@ -20,6 +20,10 @@ export interface Probe {
   readonly to: Place;
   readonly port: number;
   readonly protocol?: Protocol;
+  /** The client's own port. Over UDP, whoever sends from it again goes on with the same flow. */
+  readonly fromPort?: number;
+  /** Its flow is older than the step and leads on where it led, whatever the rules say of new ones. */
+  readonly goesOn?: true;
   /** The pods it may reach, all of which are reached in the end; or how it fails. */
   readonly expect: readonly PodName[] | 'reject' | 'drop' | 'pass';
   /** Whether the endpoint sees an address of N1 instead of the client's. */

@@ -508,6 +508,98 @@ const SELECTION: readonly Case[] = [
   },
 ];
 
+const UDP_PORT = { name: '', protocol: 'UDP', port: SERVICE_PORT, nodePort: NODE_PORT } as const;
+/** `web` over UDP with every way in. */
+const udp = (more: Partial<Service> = {}): Service => outerService({ ports: [UDP_PORT], ...more });
+const udpCluster = (pods: Parameters<typeof slices>[0], more?: Partial<Service>) => [
+  udp(more),
+  ...slices(pods, { protocol: 'UDP' }),
+];
+/** The same client every time, so that what it sends is one flow for each place. */
+const flow = (from: Client, to: Place, expect: Expect): Probe => ({
+  ...probe(from, to, expect),
+  protocol: 'UDP',
+  fromPort: FLOW_PORT,
+});
+const FLOW_PORT = 40_053;
+/** A flow of an earlier step. */
+const goesOn = (each: Probe): Probe => ({ ...each, goesOn: true });
+/** From outside by every way, and from a pod by the cluster IP. */
+const flows = (expect: Expect): Probe[] => [
+  flow('a', 'vip', expect),
+  ...(['lb', 'external', 'N1'] as const).map((to) => flow('X', to, expect)),
+];
+
+const CONNTRACK: readonly Case[] = [
+  {
+    name: 'a UDP flow goes to the endpoint that takes the place of another',
+    steps: [
+      { objects: udpCluster({ b: READY }), probes: flows(['b']) },
+      { objects: udpCluster({ c: READY }), probes: flows(['c']) },
+      { objects: udpCluster({ d: READY }), probes: flows(['d']) },
+    ],
+  },
+  {
+    name: 'a UDP flow is refused while there is no endpoint, and goes on with the next',
+    steps: [
+      { objects: udpCluster({ b: READY }), probes: flows(['b']) },
+      { objects: udpCluster({}), probes: flows('reject') },
+      { objects: udpCluster({ d: READY }), probes: flows(['d']) },
+    ],
+  },
+  {
+    name: 'a UDP flow that began before the Service',
+    steps: [
+      { objects: [], probes: flows('pass') },
+      { objects: udpCluster({ b: READY }), probes: flows(['b']) },
+    ],
+  },
+  {
+    name: 'no packet of a UDP flow reaches an endpoint whose Service is gone',
+    steps: [
+      { objects: udpCluster({ b: READY }), probes: flows(['b']) },
+      { objects: slices({ b: READY }, { protocol: 'UDP' }), probes: flows('pass') },
+    ],
+  },
+  {
+    name: 'a UDP flow stays with an endpoint that is leaving, or that policies keep others from',
+    steps: [
+      { objects: udpCluster({ c: READY }), probes: flows(['c']) },
+      {
+        objects: udpCluster({ c: LEAVING, b: READY }),
+        probes: [
+          ...flows(['c']).map(goesOn),
+          { ...flow('a', 'vip', ['b']), fromPort: FLOW_PORT + 1 },
+        ],
+      },
+      {
+        objects: udpCluster(
+          { c: READY, b: READY },
+          { internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' },
+        ),
+        probes: [
+          ...flows(['c']).map(goesOn),
+          { ...flow('X', 'lb', ['b']), fromPort: FLOW_PORT + 2 },
+        ],
+      },
+      { objects: udpCluster({ c: GONE, b: READY }), probes: flows(['b']) },
+    ],
+  },
+  {
+    name: 'with policy Local a UDP flow leaves an endpoint that is gone, for a local one',
+    steps: [
+      {
+        objects: udpCluster({ b: READY, c: READY }, { externalTrafficPolicy: 'Local' }),
+        probes: [flow('X', 'lb', ['b']), flow('X', 'N1', ['b'])],
+      },
+      {
+        objects: udpCluster({ a: READY, c: READY }, { externalTrafficPolicy: 'Local' }),
+        probes: [flow('X', 'lb', ['a']), flow('X', 'N1', ['a'])],
+      },
+    ],
+  },
+];
+
 /** The cases of every backend and of the model, by the part of the contract they are about. */
 export const CASES: Readonly<Record<string, readonly Case[]>> = {
   'cluster IP': CLUSTER_IP,
@@ -519,4 +611,5 @@ export const CASES: Readonly<Record<string, readonly Case[]>> = {
   'terminating endpoints': TERMINATING,
   topology: TOPOLOGY,
   'labels and slices': SELECTION,
+  'connection tracking': CONNTRACK,
 };

@@ -5,7 +5,8 @@ import { DEFAULT_NODE_RULES, type NodeRules } from '../../../src/proxy/node.ts';
 import type { CaseSettings } from './case.ts';
 import { ADDR, CIDR, FAMILIES, NODE_NAME, ZONE_A } from './world.ts';
 
-const NODE_ADDRS = FAMILIES.map((family) => parseAddr(ADDR.N1[family]));
+/** The addresses of N1 that its Node object lists. */
+export const NODE_ADDRS = FAMILIES.map((family) => parseAddr(ADDR.N1[family]));
 
 function detectorOf({ detector = 'cluster-cidr' }: CaseSettings): ModelSettings['detector'] {
   if (detector === 'none') return { kind: 'none' };

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Store } from '../../../src/cluster/store.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import { ConntrackConnection, flowFlush } from '../../../src/netlink/conntrack/connection.ts';
+import { ConntrackSweeper } from '../../../src/proxy/conntrack/sweeper.ts';
 import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
 import type { CaseSettings, Probe } from '../../conformance/proxy/case.ts';
 import { CASES } from '../../conformance/proxy/cases.ts';
-import { modelSettings, nodeRules } from '../../conformance/proxy/settings.ts';
+import { modelSettings, NODE_ADDRS, nodeRules } from '../../conformance/proxy/settings.ts';
 import { ADDR, FAMILIES, type Family } from '../../conformance/proxy/world.ts';
 import { Topology } from './topology.ts';
 
@@ -24,11 +26,11 @@ beforeAll(async () => {
 afterAll(() => topology[Symbol.asyncDispose]());
 
 async function check(
-  { from, to, port, protocol = 'TCP', expect: expected, masquerade }: Probe,
+  { from, fromPort, to, port, protocol = 'TCP', expect: expected, masquerade }: Probe,
   family: Family,
 ): Promise<void> {
   const what = `${from} to ${to}:${port}/${protocol}, IPv${family}`;
-  const connect = () => topology.connect(from, to, port, protocol, family);
+  const connect = () => topology.connect(from, to, port, protocol, family, fromPort);
   if (typeof expected === 'string') {
     const reply = await connect();
     const seen = 'error' in reply ? reply.error : reply.name;
@@ -56,6 +58,7 @@ for (const [part, cases] of Object.entries(CASES)) {
     it.each(cases.map((each) => [each.name, each] as const))('%s', async (_, { steps }) => {
       using netns = topology.netns;
       using backend = NftablesBackend.open(netns);
+      using sweeper = ConntrackSweeper.open(netns, () => NODE_ADDRS);
       const store = new Store();
       let last: CaseSettings = {};
       const table = new RouteTable(modelSettings(last));
@@ -70,11 +73,11 @@ for (const [part, cases] of Object.entries(CASES)) {
           const serviceCidrs = [...store.serviceCidrs.values()].flatMap(({ cidrs }) =>
             cidrs.map(parsePrefix),
           );
-          backend.sync({
-            node: { ...nodeRules(settings), serviceCidrs },
-            routes: () => table.routes(),
-            changes: table.takeChanges().routes,
-          });
+          const node = { ...nodeRules(settings), serviceCidrs };
+          const changes = table.takeChanges().routes;
+          backend.sync({ node, routes: () => table.routes(), changes });
+          sweeper.follow({ changes, node, isApplied: true });
+          await sweeper.settled();
           for (const probe of probes) {
             for (const family of FAMILIES) {
               if ((probe.family ?? family) === family) await check(probe, family);
@@ -83,6 +86,9 @@ for (const [part, cases] of Object.entries(CASES)) {
         }
       } finally {
         backend.cleanup();
+        // The next case has its own idea of where a flow leads.
+        using conntrack = ConntrackConnection.open(netns);
+        flowFlush(conntrack);
       }
     });
   });
