@@ -33,6 +33,10 @@ bench-start: build ## how long a plugin takes to start, beside the reference plu
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/start.ts
 
+bench-cni: build ## what ADD and DEL of a pod cost, beside the reference plugins (needs root)
+	@$(NODE) test/peers/build.ts cni-plugins
+	@$(NODE) test/bench/cni.ts
+
 bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's own sockets
 	@$(NODE) test/peers/build.ts coredns
 	@$(NODE) test/bench/dns.ts

@@ -208,7 +208,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/dns/plugin',
     [
       ...['cache', 'corefile', 'forward', 'message', 'wire'].map((part) => `src/dns/${part}`),
-      'src/dns/server/fallback.ts',
+      ...['counters', 'fallback'].map((file) => `src/dns/server/${file}.ts`),
       'src/ipaddr',
       errors,
     ],
