@@ -124,7 +124,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/cni/vxlan/overlay',
-    ['src/cni/pod-interface/hash.ts', 'src/netlink', ...base],
+    ['src/netlink', ...base],
     'who follows the cluster programs the overlay as well, and knows no CNI',
   ),
   rule(

@@ -1,6 +1,6 @@
 import type { Addr } from '../../../ipaddr/addr.ts';
 import { Mac } from '../../../ipaddr/mac.ts';
-import { sha512 } from '../../pod-interface/hash.ts';
+import { sha512 } from '../../../sys/digest.ts';
 
 /** Locally administered, for one receiver (IEEE 802). */
 const FIRST_OCTET = 0x02;
