@@ -22,6 +22,7 @@ peers: setup ## build the programs we compare with (needs Go 1.26); PEERS names 
 	@$(NODE) test/peers/build.ts $(PEERS)
 
 test-peers: build ## compare with the reference plugins and cnitool; follow a real API server
+	@./scripts/setup.sh etcd-server
 	@$(NODE) test/peers/build.ts cni-plugins cnitool etcd kubernetes
 	@$(NODE) scripts/test.ts peers
 
@@ -49,6 +50,11 @@ bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 
 fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
 	@$(NODE) test/fuzz/netlink.ts
+
+bench-proxy: setup ## Services in the kernel beside kube-proxy, five minutes (needs root); BENCH=--ours without it
+	@./scripts/setup.sh etcd-server
+	@$(NODE) test/peers/build.ts kubernetes
+	@$(NODE) test/bench/proxy.ts $(BENCH)
 
 bench-ipaddr: setup ## addresses beside ip-num, ipaddr.js and ip-address
 	@$(NODE) test/bench/ipaddr.ts

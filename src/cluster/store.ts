@@ -106,8 +106,8 @@ type Slices = Map<string, Map<string, EndpointSlice>>;
 type PartObjects = Map<string, ClusterObject>;
 
 /**
- * The cluster's objects in memory. A source hands over the objects it has; the store finds the
- * difference and tells the consumers only when there is one.
+ * The cluster's objects in memory. A source hands over all the objects it has, or those that it was
+ * told of; the store finds the difference and tells the consumers only when there is one.
  */
 export class Store implements ClusterState {
   generation = 0;
@@ -174,14 +174,26 @@ export class Store implements ClusterState {
 
   /** Makes `objects` all there is, in a store with one source. Gives whether anything changed. */
   replace(objects: readonly ClusterObject[]): boolean {
-    this.#whole ??= this.part();
-    return this.#whole.replace(objects);
+    return this.#single().replace(objects);
+  }
+
+  /**
+   * Puts `objects` in the place of those of the same key, and takes those of the keys `deleted` away;
+   * all others stay, in a store with one source. Gives whether anything changed.
+   */
+  update(objects: readonly ClusterObject[], deleted: readonly string[] = []): boolean {
+    return this.#single().apply(objects, deleted);
   }
 
   /** Calls `listener` after every change, at once and in order. Gives what ends it. */
   subscribe(listener: OnChange): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #single(): StorePart {
+    this.#whole ??= this.part();
+    return this.#whole;
   }
 
   #apply(own: PartObjects, put: Iterable<ClusterObject>, remove: Iterable<string>): boolean {

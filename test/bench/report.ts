@@ -11,6 +11,17 @@ export interface Goal {
   readonly limit: number;
 }
 
+/** One measurement of several candidates at several sizes; what was not measured is undefined. */
+export interface Grid {
+  readonly title: string;
+  readonly unit: string;
+  readonly sizes: readonly string[];
+  readonly rows: readonly {
+    readonly name: string;
+    readonly figures: readonly (number | undefined)[];
+  }[];
+}
+
 /** Many measurements of the same kind, each of ours beside that of one peer. */
 export interface Comparison {
   readonly title: string;
@@ -32,6 +43,7 @@ export interface Report {
     /** The first is what the others are compared with. */
     readonly samples: readonly Sample[];
   }[];
+  readonly grids?: readonly Grid[];
   readonly comparisons?: readonly Comparison[];
   readonly goals: readonly Goal[];
 }
@@ -43,6 +55,7 @@ export interface Report {
 export function publish(report: Report): void {
   const tables = [
     ...report.tables.map(formatTable),
+    ...(report.grids ?? []).map(formatGrid),
     ...(report.comparisons ?? []).map(formatComparison),
   ].join('\n');
   const goals = report.goals.map(({ text, figure, limit }) => {
@@ -67,6 +80,19 @@ function formatTable({ title, unit, samples }: Report['tables'][number]): string
     `| ${title} | median, ${unit} | 5% to 95% | ratio |`,
     '|---|---:|---:|---:|',
     ...rows,
+    '',
+  ].join('\n');
+}
+
+function formatGrid({ title, unit, sizes, rows }: Grid): string {
+  const lines = rows.map(
+    ({ name, figures }) =>
+      `| ${name} | ${figures.map((figure) => figure?.toFixed(1) ?? '-').join(' | ')} |`,
+  );
+  return [
+    `| ${title}, ${unit} | ${sizes.join(' | ')} |`,
+    `|---|${sizes.map(() => '---:|').join('')}`,
+    ...lines,
     '',
   ].join('\n');
 }
