@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
@@ -7,15 +8,15 @@ import { localAddresses } from '../dns/local-addresses.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
 import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
 import type { Addr } from '../ipaddr/addr.ts';
-import type { BindAddress } from '../proxy/config/bind-address.ts';
-import type { ProxyOptions } from '../proxy/proxy.ts';
 import { HttpServer, type Routes } from './http.ts';
+import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
-import { setSysctls } from './sysctls.ts';
+import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
@@ -23,7 +24,7 @@ export interface AgentOptions {
   /** Directory of Kubernetes YAML. */
   readonly manifests: string;
   readonly clusterDomain: string;
-  readonly proxy: ProxyOptions;
+  readonly kubeProxy: KubeProxySettings;
   readonly dnsAddress: string;
   readonly dnsPort: number;
   /** DNS threads. */
@@ -31,12 +32,6 @@ export interface AgentOptions {
   readonly dnsTtlSeconds: number;
   /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
   readonly dnsNodeLocal: readonly Addr[];
-  /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
-  readonly healthzBindAddress: BindAddress | undefined;
-  /** The same of /metrics. */
-  readonly metricsBindAddress: BindAddress | undefined;
-  /** Ends the start when one of these can't be listened on, which is tried again otherwise. */
-  readonly bindAddressHardFail: boolean;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
@@ -71,6 +66,7 @@ export class Agent {
     const { log } = options;
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
+    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
     const store = new Store();
     const source: ManifestSource = new ManifestSource(options.manifests, store, {
@@ -86,7 +82,7 @@ export class Agent {
     undo.use(source);
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
+    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
     const { dnsNodeLocal } = options;
     const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
@@ -146,10 +142,11 @@ async function serveHttp(
   proxy: NodeProxy,
   metrics: AgentMetrics,
 ): Promise<readonly HttpServer[]> {
-  const { log, bindAddressHardFail: hardFail } = options;
+  const { log, kubeProxy } = options;
+  const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [options.healthzBindAddress, healthRoutes(proxy, metrics)],
-    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.healthzBindAddress, healthRoutes(proxy, metrics)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];

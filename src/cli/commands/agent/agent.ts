@@ -1,3 +1,4 @@
+import { watchFile } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
@@ -5,7 +6,7 @@ import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
 
 interface Args extends ProxyArgs {
   manifests: string;
@@ -55,10 +56,9 @@ export const agentCommand: CommandModule<object, Args> = {
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
-        proxyOptions(args);
+        proxySettings(args, []);
         for (const text of args['dns-node-local']) parseAddr(text);
         checkRange('dns-port', args['dns-port'], 0, 65_535);
-        bindAddresses(args);
         checkRange('dns-workers', args['dns-workers'], 1, 256);
         checkRange('dns-ttl', args['dns-ttl'], 0, 3600);
         return true;
@@ -77,6 +77,13 @@ function checkRange(name: string, value: number, min: number, max: number): void
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
+  const { settings, unused, passedOver } = proxySettings(args, process.argv);
+  const { config } = args;
+  for (const { field, line } of unused) {
+    log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  for (const flag of passedOver)
+    log.warn({ config, flag: `--${flag}` }, '--config takes its place');
   const spawnWorker = workerSpawner();
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -89,21 +96,38 @@ async function run(args: Args): Promise<void> {
     {
       version: VERSION,
       manifests: args.manifests,
-      proxy: proxyOptions(args),
+      kubeProxy: settings,
       clusterDomain: args['cluster-domain'],
       dnsAddress: args['dns-address'],
       dnsPort: args['dns-port'],
       dnsWorkers: args['dns-workers'],
       dnsTtlSeconds: args['dns-ttl'],
       dnsNodeLocal: args['dns-node-local'].map(parseAddr),
-      ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
+  if (config !== undefined) watchConfig(config, (error) => ended.resolve(error));
   const failure = await ended.promise;
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
+}
+
+const CONFIG_INTERVAL_MS = 5_000;
+
+/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
+function watchConfig(file: string, onChange: (error: Error) => void): void {
+  const before = readConfig(file);
+  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
+  watchFile(file, { interval: CONFIG_INTERVAL_MS, persistent: false }, () => {
+    let now: string | undefined;
+    try {
+      now = readConfig(file);
+    } catch {
+      // It is being written, or gone for good; what was read stays in force.
+    }
+    if (now !== undefined && now !== before) onChange(new Error(`--config: ${file} has changed`));
+  });
 }
