@@ -281,7 +281,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/cli',
     ['src/agent', 'src/lab', 'src/cni', 'src/proxy', 'src/cluster', 'src/dns', ...base],
     'the command line is the only place with yargs, and has no business with the kernel',
-    ['yargs'],
+    ['dns2', 'yargs'],
   ),
   rule(
     'src/entry.ts',
