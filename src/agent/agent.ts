@@ -1,28 +1,23 @@
+import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import type { BindAddress } from '../proxy/config/bind-address.ts';
-import type { ProxyOptions } from '../proxy/proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
+import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
-import { setSysctls } from './sysctls.ts';
+import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
   readonly sources: SourceOptions;
-  readonly proxy: ProxyOptions;
+  readonly kubeProxy: KubeProxySettings;
   readonly dns: AgentDnsOptions;
-  /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
-  readonly healthzBindAddress: BindAddress | undefined;
-  /** The same of /metrics. */
-  readonly metricsBindAddress: BindAddress | undefined;
-  /** Ends the start when one of these can't be listened on, which is tried again otherwise. */
-  readonly bindAddressHardFail: boolean;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
@@ -58,12 +53,13 @@ export class Agent {
     const { log } = options;
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
+    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
-    const { nodeName } = options.proxy.settings;
+    const { nodeName } = options.kubeProxy;
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
-    const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
+    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
     const dns = await AgentDns.start(store, options.dns, {
@@ -118,10 +114,11 @@ async function serveHttp(
   notReady: () => string | undefined,
   metrics: AgentMetrics,
 ): Promise<readonly HttpServer[]> {
-  const { log, bindAddressHardFail: hardFail } = options;
+  const { log, kubeProxy } = options;
+  const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [options.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
