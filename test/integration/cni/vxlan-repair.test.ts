@@ -245,7 +245,7 @@ describe('vxlan CHECK', () => {
       () => remake(...ownBut(5, '192.0.2.9')),
       '"vxlan.1" has local address 192.0.2.9, expected 192.0.2.1',
     ],
-    ['another underlay', () => remake(...ownBut(7, 'br0')), '"vxlan.1" has underlay link '],
+    ['another underlay', () => remake(...ownBut(7, 'br0')), '"vxlan.1" has underlay link index '],
     ['learning', () => remake(...own.slice(0, -1)), '"vxlan.1" has learning true, expected false'],
     [
       'a default peer',
