@@ -3,12 +3,13 @@ import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { type HealthReport, NodeEligibility, ProxyHealth } from '../proxy/health/proxy-health.ts';
 import { ServiceHealth } from '../proxy/health/service-health.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
-import { type ProxyOptions, ServiceProxy, type Sync } from '../proxy/proxy.ts';
+import type { ProxyOptions } from '../proxy/options.ts';
+import { ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-/** Something may wait for the kernel this long until the proxy counts as ill: two sync periods. */
-const HEALTH_TIMEOUT_MS = 60_000;
+/** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
+const HEALTH_PERIODS = 2;
 
 /** The Service proxy with all that follows its syncs: flows, health and metrics. */
 export class NodeProxy implements Disposable {
@@ -16,7 +17,7 @@ export class NodeProxy implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #parts = new DisposableStack();
-  readonly #health = new ProxyHealth(HEALTH_TIMEOUT_MS);
+  readonly #health: ProxyHealth;
   readonly #eligibility: NodeEligibility;
   readonly #sweeper: ConntrackSweeper;
   readonly #serviceHealth: ServiceHealth;
@@ -30,6 +31,7 @@ export class NodeProxy implements Disposable {
     this.#store = store;
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = new ProxyHealth(options.syncPeriodMs * HEALTH_PERIODS);
     this.#eligibility = new NodeEligibility(options.settings.nodeName);
     using undo = new DisposableStack();
     undo.use(this.#parts);
@@ -45,9 +47,9 @@ export class NodeProxy implements Disposable {
     undo.move();
   }
 
-  /** Whether the rules follow the Services: the last sync held. */
-  get synced(): boolean {
-    return this.#proxy.synced;
+  /** Why the rules do not follow the Services; undefined when they do: the last sync held. */
+  notReady(): string | undefined {
+    return this.#proxy.synced ? undefined : 'the kernel does not have the rules yet';
   }
 
   /** What /livez answers. */

@@ -10,9 +10,13 @@ import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
 import { ptp } from './ptp/plugin.ts';
 import { staticIpam } from './static/plugin.ts';
+import { vxlanPlugin } from './vxlan/plugin.ts';
+
+/** It wires its pods by bridge, which it is given and does not import. */
+const vxlan = vxlanPlugin(bridge);
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam].map((plugin) => [
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam, vxlan].map((plugin) => [
     plugin.type,
     plugin,
   ]),

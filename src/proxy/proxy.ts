@@ -1,11 +1,9 @@
 import type { ClusterState, Store, TouchedOthers } from '../cluster/store.ts';
-import type { Addr } from '../ipaddr/addr.ts';
-import { type Prefix, tryParsePrefix } from '../ipaddr/prefix.ts';
 import type { ProxyBackend, Quarantined, SyncResult } from './backend.ts';
 import type { ServiceRoute } from './model/route.ts';
-import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 import type { NodeRules } from './node.ts';
+import { nodeRulesIn, type ProxyOptions, settingsIn } from './options.ts';
 
 /** A change is sent at once when the last sync was this long ago; those that follow sooner, together. */
 const SETTLE_MS = 5;
@@ -13,8 +11,6 @@ const SETTLE_MS = 5;
 const REPAIR_MS = 100;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
-/** How often what the kernel has is read and repaired; kube-proxy's syncPeriod. */
-const RESYNC_MS = 30_000;
 
 /** One attempt to make the kernel follow. */
 export interface Sync {
@@ -38,27 +34,16 @@ export interface ProxyEvents {
   onDrift?(): void;
 }
 
-/** How the proxy behaves, apart from what the cluster's objects say. */
-export interface ProxyOptions {
-  readonly settings: ModelSettings;
-  readonly node: Omit<NodeRules, 'nodePortAddrs' | 'detector'>;
-  /**
-   * Where node ports are served (`nodePortAddresses`): on the addresses of our Node object, or on all
-   * as long as there is none; on all; or on those of the node's addresses that are in prefixes.
-   */
-  readonly nodePorts: 'primary' | 'all' | readonly Prefix[];
-  /** The addresses the node has now. */
-  readonly localAddrs: () => readonly Addr[];
-}
-
 /** Keeps a backend's rules equal to the Services of a store. */
 export class ServiceProxy implements Disposable {
+  readonly #store: Store;
   readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
   readonly #options: ProxyOptions;
   readonly #events: ProxyEvents;
   readonly #unsubscribe: () => void;
-  readonly #watch: Disposable | undefined;
+  /** From the first sync on: till then nobody need be told of every element that is loaded. */
+  #watch: Disposable | undefined;
   readonly #resync: NodeJS.Timeout;
   #node: NodeRules;
   #settling: NodeJS.Timeout | undefined;
@@ -70,25 +55,27 @@ export class ServiceProxy implements Disposable {
   #synced = false;
   #quarantined: readonly Quarantined[] = [];
 
-  /** Starts with the Services the store has; the first sync is made at once. */
+  /**
+   * Starts with the Services the store has; the first sync is made at once, or when the store is
+   * complete: till then the rules of whoever ran here last are better than rules for half of them.
+   */
   constructor(store: Store, backend: ProxyBackend, options: ProxyOptions, events: ProxyEvents) {
+    this.#store = store;
     this.#backend = backend;
     this.#options = options;
     this.#events = events;
-    this.#node = this.#nodeRules(store);
+    this.#node = nodeRulesIn(store, this.#options);
     this.#table = new RouteTable(options.settings);
-    this.#table.reset(this.#settings(store), store);
+    this.#table.reset(settingsIn(store, this.#options), store);
     this.#unsubscribe = store.subscribe((state, touched, others) =>
       this.#change(state, touched, others),
     );
-    // The kernel has no listener to tell of every element of the first load.
     this.#sync();
-    this.#watch = backend.watch(() => this.#drifted());
     this.#resync = setInterval(() => {
-      this.#node = this.#nodeRules(store);
+      this.#node = nodeRulesIn(store, this.#options);
       this.#backend.invalidate();
       this.#sync();
-    }, RESYNC_MS);
+    }, options.syncPeriodMs);
   }
 
   /** Whether the rules follow the Services: the last sync held. */
@@ -117,41 +104,15 @@ export class ServiceProxy implements Disposable {
   #change(state: ClusterState, touched: readonly string[], others: TouchedOthers): void {
     const { nodeName } = this.#options.settings;
     const nodeChanged = others.nodes.includes(nodeName);
-    if (nodeChanged || others.serviceCidrs.length > 0) this.#node = this.#nodeRules(state);
-    if (nodeChanged) this.#table.reset(this.#settings(state), state);
+    if (nodeChanged || others.serviceCidrs.length > 0)
+      this.#node = nodeRulesIn(state, this.#options);
+    if (nodeChanged) this.#table.reset(settingsIn(state, this.#options), state);
     else this.#table.update(state, touched);
     if (this.#settling !== undefined || this.#next !== undefined) return;
     const idleMs = performance.now() - this.#syncedAtMs;
     // Not within the store's call: all listeners come first, and what else it is told in this turn.
     if (idleMs >= SETTLE_MS) this.#next = setImmediate(() => this.#sync());
     else this.#settling = setTimeout(() => this.#sync(), SETTLE_MS - idleMs);
-  }
-
-  #settings(state: ClusterState): ModelSettings {
-    const { settings } = this.#options;
-    return withNode(settings, state.nodes.get(settings.nodeName));
-  }
-
-  /** The rules of the node, by its configuration and what the cluster's objects say of it. */
-  #nodeRules(state: ClusterState): NodeRules {
-    const { node, settings } = this.#options;
-    const cidrs = [...state.serviceCidrs.values()].flatMap((each) => each.cidrs);
-    return {
-      ...node,
-      detector: settings.detector,
-      serviceCidrs: cidrs.length === 0 ? node.serviceCidrs : cidrs.flatMap(prefixesOf),
-      nodePortAddrs: this.#nodePortAddrs(state),
-    };
-  }
-
-  #nodePortAddrs(state: ClusterState): NodeRules['nodePortAddrs'] {
-    const { nodePorts, localAddrs } = this.#options;
-    if (nodePorts === 'all') return 'all';
-    if (nodePorts !== 'primary') {
-      return localAddrs().filter((addr) => nodePorts.some((prefix) => prefix.contains(addr)));
-    }
-    const { nodeAddrs } = this.#settings(state);
-    return nodeAddrs.length === 0 ? 'all' : nodeAddrs;
   }
 
   /** Repairs what others did, once they leave it alone for a moment. */
@@ -175,6 +136,7 @@ export class ServiceProxy implements Disposable {
 
   #sync(): void {
     this.#unschedule();
+    if (!this.#store.isComplete) return;
     const start = performance.now();
     const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;
@@ -194,6 +156,7 @@ export class ServiceProxy implements Disposable {
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     }
     this.#synced = failure === undefined;
+    if (this.#synced) this.#watch ??= this.#backend.watch(() => this.#drifted());
     this.#syncedAtMs = performance.now();
     this.#events.onSync({
       result,
@@ -206,9 +169,4 @@ export class ServiceProxy implements Disposable {
       node: this.#node,
     });
   }
-}
-
-function prefixesOf(text: string) {
-  const prefix = tryParsePrefix(text);
-  return prefix === undefined ? [] : [prefix];
 }

@@ -27,7 +27,7 @@ interface Ask {
 const [manifests = '', services = '0', endpoints = '0'] = process.argv.slice(2);
 const size = { services: Number(services), endpoints: Number(endpoints) };
 const store = new Store();
-const source = new ManifestSource(manifests, store, {
+const source = new ManifestSource(manifests, store.part(), {
   onError(error) {
     throw error;
   },
@@ -51,6 +51,8 @@ const proxy = new ServiceProxy(
     node: { ...DEFAULT_NODE_RULES, serviceCidrs: [parsePrefix(SERVICE_RANGE)] },
     nodePorts: 'primary',
     localAddrs: () => [],
+    detectsByNode: false,
+    syncPeriodMs: 30_000,
   },
   {
     onSync({ error, result }) {

@@ -24,7 +24,7 @@ const write = (file: string, text: string): void => writeFileSync(join(directory
 function open(): { source: ManifestSource; store: Store; messages: string[] } & Disposable {
   const store = new Store();
   const messages: string[] = [];
-  const source = new ManifestSource(directory, store, {
+  const source = new ManifestSource(directory, store.part(), {
     onError: (error) => messages.push(error.message),
     onRecovered: () => messages.push('recovered'),
   });

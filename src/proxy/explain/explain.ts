@@ -3,7 +3,7 @@ import type { ClusterState } from '../../cluster/store.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
 import { type Choice, clusterChoice, localChoice } from '../model/choice.ts';
-import { candidatesOf, type EndpointTarget } from '../model/endpoint.ts';
+import { candidatesOf, formatEndpoint } from '../model/endpoint.ts';
 import { isServed, portName, type ServiceRoute } from '../model/route.ts';
 import { detects, type ModelSettings } from '../model/settings.ts';
 import { RouteTable } from '../model/table.ts';
@@ -323,7 +323,11 @@ function saysChoice(
   if (endpoints.length === 0) return `none${where} of ${all} can be used`;
   const named = endpoints.slice(0, NAMED_MAX).map(formatEndpoint).join(' ');
   const more = endpoints.length > NAMED_MAX ? ` and ${endpoints.length - NAMED_MAX} more` : '';
-  const place = reason.endsWith('zone') ? ` ${zone}` : reason.endsWith('node') ? ` ${nodeName}` : '';
+  const place = reason.endsWith('zone')
+    ? ` ${zone}`
+    : reason.endsWith('node')
+      ? ` ${nodeName}`
+      : '';
   return `${endpoints.length}${where} of ${all}, ${reason}${place}: ${named}${more}`;
 }
 
@@ -349,7 +353,8 @@ function saysMasquerade(
       : `; where the endpoint is the sender itself (${hairpin.map(formatEndpoint).join(' ')}), yes`;
   if (route.entry === 'cluster-ip') {
     if (settings.masqueradeAll) return 'yes: all that goes to cluster IPs is (masqueradeAll)';
-    if (masquerade) return 'yes: the sender is no pod of this node, and replies have to come back here';
+    if (masquerade)
+      return 'yes: the sender is no pod of this node, and replies have to come back here';
     const why =
       origin === 'pod' ? 'a pod of this node keeps its address' : 'no pod can be told from others';
     return `no: ${why}${self}`;
@@ -360,9 +365,4 @@ function saysMasquerade(
       : 'yes: externalTrafficPolicy Cluster, so replies have to come back through this node';
   }
   return `no: externalTrafficPolicy Local keeps the source${self}`;
-}
-
-/** `10.0.0.1:80` or `[fd00::1]:80`. */
-export function formatEndpoint({ addr, port }: EndpointTarget): string {
-  return addr.family === 6 ? `[${addr}]:${port}` : `${addr}:${port}`;
 }

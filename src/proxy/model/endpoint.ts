@@ -70,3 +70,8 @@ function stateOf({ conditions, hints }: Endpoint): Omit<Candidate, keyof Endpoin
     nodes: hints?.forNodes,
   };
 }
+
+/** `10.0.0.1:80` or `[fd00::1]:80`. */
+export function formatEndpoint({ addr, port }: Pick<EndpointTarget, 'addr' | 'port'>): string {
+  return addr.family === 6 ? `[${addr}]:${port}` : `${addr}:${port}`;
+}

@@ -1,16 +1,15 @@
-import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Element } from '../../netlink/nftables/element.ts';
 import { chainList, elementGet, ruleList } from '../../netlink/nftables/list.ts';
 import { concatValues, hostU32 } from '../../netlink/nftables/value.ts';
-import { formatEndpoint } from '../explain/explain.ts';
-import type { EndpointTarget } from '../model/endpoint.ts';
+import { type EndpointTarget, formatEndpoint } from '../model/endpoint.ts';
 import type { ServiceRoute, Way } from '../model/route.ts';
 import type { Packet, Trace } from '../model/trace.ts';
 import type { NodeRules } from '../node.ts';
 import { sameRules } from './actual.ts';
 import { staticChains } from './chains.ts';
 import { clusterAddrElement, hairpinElement, routeElements, serviceKey } from './element.ts';
-import { endpointKey, hostNumber } from './known.ts';
+import { endpointAt, hostNumber } from './known.ts';
 import { type IpFamily, SET, TABLE } from './names.ts';
 import { chainOf, pickOf } from './pick.ts';
 import { setSpecs } from './sets.ts';
@@ -55,22 +54,29 @@ const OUTSIDE_SETS: readonly string[] = [
 ];
 const INSIDE_SETS: readonly string[] = [SET.externalIPsShort, SET.nodePortsShort];
 
-/** Compares what a packet meets in the kernel with what the model says it shall meet. */
+/**
+ * Compares what a packet meets in the kernel, in the namespace the thread is in, with what the model
+ * says it shall meet. Throws NetlinkError.
+ */
 export function inspectPacket(
-  connection: NftablesConnection,
   packet: Packet,
   { route, hairpin }: Trace,
   node: NodeRules,
 ): LiveCheck[] {
-  const family = packet.destination.family;
+  using connection = NftablesConnection.open();
+  const { family } = packet.destination;
   const kernel = new KernelTable(connection, family);
   const unmet = packet.origin === 'outside' ? INSIDE_SETS : OUTSIDE_SETS;
   const checks = checkChains(connection, family, node);
   const wanted = new Map<string, Element>();
   if (route !== undefined) {
-    routeElements(route, () => 0, (set, element) => {
-      if (set !== SET.admitted) wanted.set(set, element);
-    });
+    routeElements(
+      route,
+      () => 0,
+      (set, element) => {
+        if (set !== SET.admitted) wanted.set(set, element);
+      },
+    );
   }
   const isPort = route?.entry === 'node-port';
   const { protocol, port } = packet;
@@ -101,7 +107,7 @@ export function inspectPacket(
   if (isPort && node.nodePortAddrs !== 'all') {
     has(SET.nodePortAddrs, packet.destination.toBytes(), `${packet.destination}`, true);
   }
-  if (node.detector.kind === 'prefixes') {
+  if (node.detector.kind === 'prefixes' && packet.origin !== 'host') {
     has(SET.pods, packet.source.toBytes(), `${packet.source}`, packet.origin === 'pod');
   }
   if (route?.sources !== undefined) {
@@ -199,11 +205,11 @@ function checkLead(
     const map = isSticky ? SET.stickyEndpoints : SET.endpoints;
     const data = isSticky ? lasting && kernel.value(map, lasting) : kernel.value(map, key);
     const name = `pool ${pool} . slot ${slot}`;
-    if (data === undefined) {
+    const found = data === undefined ? undefined : endpointAt(kernel.family, data);
+    if (found === undefined) {
       checks.push(...check(map, name, 'an endpoint', undefined));
       continue;
     }
-    const found = endpointKey(kernel.family, { value: data });
     const actual = formatEndpoint(found);
     const known = left.delete(targetKey(found));
     checks.push(...check(map, name, known ? actual : undefined, actual));

@@ -70,12 +70,20 @@ function slotsByPool(family: IpFamily, sets: SetElements): Map<number, Omit<Know
 
 /** As `targetKey` has it. */
 function endpointKey(family: IpFamily, data: Element['data']): string {
-  if (data === undefined || !('value' in data)) return '';
+  const endpoint =
+    data !== undefined && 'value' in data ? endpointAt(family, data.value) : undefined;
+  return endpoint === undefined ? '' : `${endpoint.addr.key} ${endpoint.port}`;
+}
+
+/** The address and port an element leads to; undefined where it is too short for both. */
+export function endpointAt(
+  family: IpFamily,
+  value: Uint8Array,
+): { readonly addr: Addr; readonly port: number } | undefined {
   const { bytes, words } = HEADER[family];
-  if (data.value.length < words * 4 + 2) return '';
-  const addr = Addr.fromBytes(data.value.subarray(0, bytes));
-  const port = ((data.value[words * 4] ?? 0) << 8) | (data.value[words * 4 + 1] ?? 0);
-  return `${addr.key} ${port}`;
+  if (value.length < words * 4 + 2) return undefined;
+  const port = ((value[words * 4] ?? 0) << 8) | (value[words * 4 + 1] ?? 0);
+  return { addr: Addr.fromBytes(value.subarray(0, bytes)), port };
 }
 
 /** The sets whose elements lead to a pool. */

@@ -110,7 +110,9 @@ function probeTcp(source: Addr, destination: Addr, port: number): Promise<string
   const timer = setTimeout(() => end(`no answer in ${PROBE_TIMEOUT_MS} ms`), PROBE_TIMEOUT_MS);
   const end = (outcome: string): void => {
     clearTimeout(timer);
-    socket.resetAndDestroy();
+    // A reset of one that is still connecting would wait for it.
+    if (socket.connecting) socket.destroy();
+    else socket.resetAndDestroy();
     resolve(outcome);
   };
   socket.once('connect', () => end('connected'));
@@ -149,8 +151,7 @@ function stepsOf(connection: NftablesConnection, events: readonly TraceEvent[]):
       table: name,
       chain,
       rule: type === 'rule' ? (rules.get(ruleHandle ?? 0n) ?? `rule ${ruleHandle}`) : type,
-      verdict:
-        type === 'policy' ? (policy === 0 ? 'drop' : 'accept') : verdictText(verdict, type),
+      verdict: type === 'policy' ? (policy === 0 ? 'drop' : 'accept') : verdictText(verdict, type),
     };
   });
 }
@@ -170,6 +171,7 @@ const VERDICT_NAME: ReadonlyMap<number, string> = new Map([
 
 function verdictText(verdict: TraceEvent['verdict'], type: TraceEvent['type']): string {
   if (verdict === undefined || type === 'return') return '';
-  const name = VERDICT_NAME.get(verdict.code) ?? `${verdict.code}`;
+  const code = verdict.code | 0; // the kernel's are signed
+  const name = VERDICT_NAME.get(code) ?? `${code}`;
   return verdict.chain === undefined ? name : `${name} ${verdict.chain}`;
 }

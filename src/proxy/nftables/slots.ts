@@ -1,7 +1,7 @@
 import type { EndpointTarget } from '../model/endpoint.ts';
 
 /** An endpoint's identity within its pool. */
-export function targetKey({ addr, port }: EndpointTarget): string {
+export function targetKey({ addr, port }: Pick<EndpointTarget, 'addr' | 'port'>): string {
   return `${addr.key} ${port}`;
 }
 

@@ -1,9 +1,9 @@
 import type { CommandModule } from 'yargs';
-import { ManifestDirectory } from '../../cluster/manifests/directory.ts';
-import { Store } from '../../cluster/store.ts';
-import { explainName } from '../../dns/explain/explain.ts';
-import { KUBERNETES_ZONE_DEFAULTS, type PodsMode } from '../../dns/zone/options.ts';
-import { formatJson, formatTable, type OutputFormat, outputOption } from '../output.ts';
+import { ManifestDirectory } from '../../../cluster/manifests/directory.ts';
+import { Store } from '../../../cluster/store.ts';
+import { explainName } from '../../../dns/explain/explain.ts';
+import { KUBERNETES_ZONE_DEFAULTS, type PodsMode } from '../../../dns/zone/options.ts';
+import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
 
 interface Args {
   name: string | undefined;
@@ -14,7 +14,8 @@ interface Args {
   output: OutputFormat;
 }
 
-const nameCommand: CommandModule<object, Args> = {
+/** `podwire explain name` */
+export const nameCommand: CommandModule<object, Args> = {
   command: 'name <name>',
   describe: 'say what DNS gives for a name, and which objects and which rule are why',
   builder: (yargs) =>
@@ -65,12 +66,4 @@ const nameCommand: CommandModule<object, Args> = {
     ];
     process.stdout.write(formatTable([explained.name, explained.type], rows));
   },
-};
-
-/** `podwire explain` */
-export const explainCommand: CommandModule = {
-  command: 'explain <what>',
-  describe: 'say why something is as it is',
-  builder: (yargs) => yargs.command(nameCommand).demandCommand(1),
-  handler() {},
 };

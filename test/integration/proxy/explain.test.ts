@@ -1,0 +1,247 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Store } from '../../../src/cluster/store.ts';
+import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
+import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import {
+  type ExplainOptions,
+  explainPacket,
+  originOf,
+  type PacketExplanation,
+} from '../../../src/proxy/explain/explain.ts';
+import { RouteTable } from '../../../src/proxy/model/table.ts';
+import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
+import type { LiveCheck } from '../../../src/proxy/nftables/inspect.ts';
+import type { PacketTrace } from '../../../src/proxy/nftables/packet-trace.ts';
+import { DEFAULT_NODE_RULES } from '../../../src/proxy/node.ts';
+import type { CaseSettings, Probe } from '../../conformance/proxy/case.ts';
+import { CASES } from '../../conformance/proxy/cases.ts';
+import { modelSettings, nodeRules } from '../../conformance/proxy/settings.ts';
+import { ADDR, cluster, FAMILIES, type Family, service } from '../../conformance/proxy/world.ts';
+import { useNetns } from '../netns-fixture.ts';
+
+function optionsOf(settings: CaseSettings, store: Store): ExplainOptions {
+  const local: readonly string[] = [ADDR.N1, ADDR.other].flatMap((each) => [each[4], each[6]]);
+  const serviceCidrs = [...store.serviceCidrs.values()].flatMap(({ cidrs }) =>
+    cidrs.map((text) => parsePrefix(text)),
+  );
+  return {
+    settings: modelSettings(settings),
+    node: { ...nodeRules(settings), serviceCidrs },
+    isLocal: (addr) => local.includes(`${addr}`),
+  };
+}
+
+function explain(
+  store: Store,
+  { from, to, port, protocol = 'TCP' }: Probe,
+  family: Family,
+  settings: CaseSettings,
+): PacketExplanation {
+  const options = optionsOf(settings, store);
+  const source = parseAddr(ADDR[from === 'H' ? 'N1' : from][family]);
+  const destination = parseAddr(ADDR[to][family]);
+  const packet = { source, destination, port, protocol, origin: originOf(source, options) };
+  return explainPacket(store, packet, options).explanation;
+}
+
+describe('explainPacket', () => {
+  for (const [part, cases] of Object.entries(CASES)) {
+    it.each(cases.map((each) => [each.name, each] as const))(`${part}: %s`, (_, { steps }) => {
+      const store = new Store();
+      for (const { objects, probes, settings = {} } of steps) {
+        store.replace(objects);
+        // What goes on with a flow of its own is none of the rules' concern.
+        for (const probe of probes.filter(({ goesOn }) => goesOn !== true)) {
+          for (const family of FAMILIES.filter((each) => (probe.family ?? each) === each)) {
+            const seen = explain(store, probe, family, settings);
+            const what = JSON.stringify(seen, undefined, 1);
+            const isForward = typeof probe.expect !== 'string';
+            expect(seen.verdict, what).toBe(isForward ? 'forward' : probe.expect);
+            const pods = isForward ? probe.expect.map((pod) => ADDR[pod][family]) : [];
+            const addrs = seen.endpoints.map((text) => text.replace(/^\[?(.*?)\]?:\d+$/, '$1'));
+            expect(addrs.sort(), what).toEqual([...pods].sort());
+            expect(seen.steps.at(-1)?.says).toContain(seen.verdict);
+            if (probe.masquerade === true) expect(seen.masquerade, what).not.toBe('no');
+          }
+        }
+      }
+    });
+  }
+
+  it.each([
+    ['ExternalName', service({ type: 'ExternalName' }), 'by its type ExternalName'],
+    [
+      'another proxy',
+      service({
+        metadata: {
+          name: 'web',
+          namespace: 'default',
+          labels: { 'service.kubernetes.io/service-proxy-name': 'x' },
+          annotations: {},
+        },
+      }),
+      'by its label service.kubernetes.io/service-proxy-name',
+    ],
+    ['another port', service({ ports: [{ name: '', protocol: 'UDP', port: 9 }] }), 'with 9/UDP'],
+  ])('says why a Service that has the address is passed over: %s', (_, web, says) => {
+    const store = new Store();
+    store.replace(cluster(web));
+    const seen = explain(store, { from: 'a', to: 'vip', port: 80, expect: 'pass' }, 4, {});
+    expect(seen.steps.find(({ what }) => what === 'Service default/web')?.says).toContain(says);
+  });
+});
+
+const MANIFEST = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.20, ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.244.0.10]}, {addresses: [10.244.0.11]}]
+`;
+
+interface Live extends PacketExplanation {
+  readonly live: { readonly elements: readonly LiveCheck[]; readonly trace: PacketTrace | null };
+}
+
+describe('podwire explain packet', () => {
+  const fixture = useNetns('explain');
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'podwire-explain-'));
+    writeFileSync(join(directory, 'web.yaml'), MANIFEST);
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const entry = join(import.meta.dirname, '../../../src/entry.ts');
+  const run = (...args: string[]): { status: number; output: string } => {
+    const command = ['--no-warnings', entry, 'explain', 'packet', ...args];
+    return fixture.netns.run(() => {
+      try {
+        const flags = ['--manifests', directory, '--hostname-override', 'n1'];
+        const output = execFileSync(process.execPath, [...command, ...flags], {
+          encoding: 'utf8',
+          stdio: 'pipe',
+        });
+        return { status: 0, output };
+      } catch (error) {
+        const { status, stdout, stderr } = error as { status: number } & Record<string, string>;
+        return { status, output: `${stdout}${stderr}` };
+      }
+    });
+  };
+  const live = (...args: string[]): { status: number; seen: Live } => {
+    const { status, output } = run('10.96.0.20', '80', '--live', '-o', 'json', ...args);
+    return { status, seen: JSON.parse(output) as Live };
+  };
+  /** Has the kernel do what the manifest says. */
+  const sync = (): void => {
+    using backend = NftablesBackend.open(fixture.netns, { own: false });
+    const store = new Store();
+    const slices = ['10.244.0.10', '10.244.0.11'].map((address) => ({
+      addresses: [address],
+      conditions: {},
+    }));
+    store.replace([
+      { ...service({ clusterIPs: ['10.96.0.20'] }) },
+      {
+        kind: 'EndpointSlice',
+        metadata: {
+          name: 'web-1',
+          namespace: 'default',
+          labels: { 'kubernetes.io/service-name': 'web' },
+          annotations: {},
+        },
+        addressType: 'IPv4',
+        ports: [{ name: '', protocol: 'TCP', port: 8080 }],
+        endpoints: slices,
+      },
+    ]);
+    const settings = modelSettings({ detector: 'none' });
+    const table = new RouteTable(settings);
+    table.update(store, [...store.services.keys()]);
+    const changes = table.takeChanges().routes;
+    const node = { ...DEFAULT_NODE_RULES, nodePortAddrs: 'all' as const };
+    backend.sync({ node, routes: () => table.routes(), changes });
+  };
+  const nft = (...args: string[]): string => fixture.exec('nft', ...args);
+  const wire = (): void => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    fixture.exec('ip', 'addr', 'add', '192.0.2.1/32', 'dev', 'lo');
+    fixture.exec('ip', 'route', 'add', 'default', 'dev', 'lo', 'src', '192.0.2.1');
+  };
+
+  it('says it for people, and names what is wrong with a question', () => {
+    const { status, output } = run('10.96.0.20', '80', '--source', '10.244.0.10');
+    expect(status).toBe(0);
+    expect(output).toContain('10.244.0.10 to 10.96.0.20:80/TCP, from outside: forward');
+    expect(output).toMatch(/Service default\/web +has 10\.96\.0\.20 as its cluster IP/);
+    expect(output).toMatch(/EndpointSlice default\/web-1 +port 8080: 2 ready/);
+    expect(run('10.96.0.20', '80', '--source', '::1').output).toContain('expected an IPv4 address');
+    expect(run('10.96.0.20', '0', '--source', '10.0.0.1')).toMatchObject({ status: 2 });
+  });
+
+  it('finds every element that the packet meets, and follows one through the rules', () => {
+    wire();
+    sync();
+    const before = nft('list', 'ruleset');
+    const { status, seen } = live();
+    expect(seen.packet).toMatchObject({ source: '192.0.2.1', from: 'host' });
+    expect(seen.live.elements.filter(({ state }) => state !== 'same')).toEqual([]);
+    expect(seen.live.elements.map(({ set }) => set)).toEqual([
+      'cluster-ips',
+      'endpoints',
+      'endpoints',
+      'cluster-addrs',
+    ]);
+    expect(status).toBe(0);
+    const steps = seen.live.trace?.steps.map(({ chain, verdict }) => `${chain}: ${verdict}`);
+    expect(steps?.slice(0, 8)).toEqual([
+      'check-output: goto check',
+      'check: goto strays',
+      'strays: return',
+      'check-output: accept',
+      'output: goto from-node',
+      'from-node: goto pick',
+      'pick: goto pick-2',
+      'pick-2: accept',
+    ]);
+    // Nothing of it is left.
+    expect(nft('list', 'ruleset')).toBe(before);
+  });
+
+  it('tells what is missing, what is too much and what is otherwise', () => {
+    wire();
+    sync();
+    const differing = (): string[] =>
+      live('--source', '10.0.0.1', '--from', 'outside')
+        .seen.live.elements.filter(({ state }) => state !== 'same')
+        .map(({ state, set, wanted, actual }) => `${state} ${set} ${wanted} ${actual}`);
+    nft('delete', 'element', 'ip', 'podwire', 'endpoints', '{ 0:1000 . 0x1 }');
+    nft('add', 'element', 'ip', 'podwire', 'endpoints', '{ 0:1000 . 0x1 : 10.9.9.9 . 80 }');
+    expect(differing()).toEqual([
+      'extra endpoints undefined 10.9.9.9:80',
+      'missing endpoints 10.244.0.11:8080 undefined',
+    ]);
+    nft('add', 'element', 'ip', 'podwire', 'refused-ips', '{ 10.96.0.20 . tcp . 80 }');
+    nft('flush', 'chain', 'ip', 'podwire', 'from-outside');
+    expect(differing()).toEqual(
+      expect.arrayContaining([
+        'different chain from-outside 5 rules 0 rules, other ones',
+        'extra refused-ips undefined there',
+      ]),
+    );
+    nft('delete', 'element', 'ip', 'podwire', 'cluster-ips', '{ 10.96.0.20 . tcp . 80 }');
+    expect(differing()).toContain('missing cluster-ips pick-2 undefined');
+    expect(live('--source', '10.0.0.1').status).toBe(1);
+  });
+});
