@@ -86,13 +86,15 @@ describe('vxlan ADD beside others', () => {
     expect(call(1, 'DEL', config(1))).toMatchObject(success);
     expect(reservations(1)).toEqual([]);
     expect(hostEnds(1)).toEqual([]);
-    for (const each of NODES) {
-      const { status, stdout } = call(each, 'ADD', config(each));
-      expect(status, stdout).toBe(0);
-    }
+    const answers = NODES.map((each) => call(each, 'ADD', config(each)));
+    expect(answers.filter(({ status }) => status !== 0)).toEqual([]);
+    // The one that was killed may have had the first address.
+    const addresses = answers[0]?.json.ips as { address: string }[];
     expect(overlay(1)).toHaveLength(10);
     expect(exec('ip', '-d', 'link', 'show', 'vxlan.1')).toContain('alias podwire:overlay');
     expect(reaches(1, '10.244.2.2')).toBe(true);
-    expect(reaches(3, 'fd00:244:0:1::2')).toBe(true);
+    for (const { address } of addresses) {
+      expect(reaches(3, address.slice(0, address.indexOf('/')))).toBe(true);
+    }
   });
 });
