@@ -85,7 +85,7 @@ export class Agent {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      http = await serveHttp(options, proxy, metrics);
+      http = await serveHttp(options, proxy, metrics, dns);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
@@ -120,11 +120,12 @@ async function serveHttp(
   options: AgentOptions,
   proxy: NodeProxy,
   metrics: AgentMetrics,
+  dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
   const { log, bindAddressHardFail: hardFail } = options;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [options.healthzBindAddress, healthRoutes(proxy, metrics)],
-    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
