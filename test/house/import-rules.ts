@@ -175,7 +175,6 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
     'health is what the model and the syncs say, whichever backend made the rules',
   ),
-  rule('src/proxy/config', ['src/ipaddr', errors], 'a configuration is read before anything runs'),
   rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
@@ -258,6 +257,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cluster', 'src/proxy', 'src/dns', 'src/netlink', ...base],
     'the agent composes the parts that follow the cluster; plugins, lab and command line are not among them',
     ['pino', 'prom-client'],
+  ),
+  rule(
+    'src/agent/kube-proxy',
+    [
+      'src/agent/local-addrs.ts',
+      'src/cluster/decode.ts',
+      'src/cluster/manifests/positions.ts',
+      'src/proxy',
+      'src/ipaddr',
+      errors,
+    ],
+    'a configuration is read before anything runs',
+    ['js-yaml', 'valibot'],
   ),
   rule(
     'src/lab',
