@@ -70,7 +70,9 @@ export class Agent {
     undo.use(source);
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
+    const proxy = undo.use(
+      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+    );
     const { nodeLocal: addresses } = options.dns;
     const dns = await AgentDns.start(store, options.dns, { ...options, metrics, onFailure });
     metrics.dns = dns;
