@@ -20,10 +20,10 @@ if [ -n "$lacking" ]; then
   apt-get update -qq
   # shellcheck disable=SC2086 # the list is meant to be split
   apt-get install -y -qq --no-install-recommends $lacking >/dev/null
-  # Tests start these for themselves; nothing is to serve DNS on the machine because of them.
-  for service in knot unbound; do
+  # Tests start these for themselves; nothing is to serve on the machine because of them.
+  for service in etcd-server knot unbound; do
     case "$lacking " in
-      *" $service "*) systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
+      *" $service "*) systemctl disable --now "${service%-server}" >/dev/null 2>&1 || true ;;
     esac
   done
 fi

@@ -1,190 +1,133 @@
-import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:http';
+import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import { ManifestSource } from '../cluster/manifests/source.ts';
-import { Store } from '../cluster/store.ts';
-import { ClusterDns } from '../dns/dns.ts';
-import { localAddresses } from '../dns/local-addresses.ts';
-import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
-import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
-import type { Addr } from '../ipaddr/addr.ts';
-import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
-import { NftablesBackend } from '../proxy/nftables/backend.ts';
-import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
-import { serveHttp } from './http.ts';
+import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
+import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
+import { HttpServer, type Routes } from './http.ts';
+import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
-import { setSysctls } from './sysctls.ts';
+import { NodeProxy } from './node-proxy.ts';
+import { healthRoutes, metricsRoutes } from './routes.ts';
+import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
-  /** Directory of Kubernetes YAML. */
-  readonly manifests: string;
-  readonly clusterDomain: string;
-  readonly proxy: ProxyOptions;
-  readonly dnsAddress: string;
-  readonly dnsPort: number;
-  /** DNS threads. */
-  readonly dnsWorkers: number;
-  readonly dnsTtlSeconds: number;
-  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
-  readonly dnsNodeLocal: readonly Addr[];
-  readonly httpAddress: string;
-  readonly httpPort: number;
+  readonly sources: SourceOptions;
+  readonly kubeProxy: KubeProxySettings;
+  readonly dns: AgentDnsOptions;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
-/** The daemon: a source, a store, and the two that follow it. */
+/** The daemon: sources, a store, and the two that follow it. */
 export class Agent {
-  readonly #proxy: ServiceProxy;
-  readonly #backend: NftablesBackend;
-  readonly #sweeper: ConntrackSweeper;
-  readonly #dns: ClusterDns;
+  readonly #proxy: NodeProxy;
+  readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
-  readonly #source: ManifestSource;
-  readonly #http: Server;
+  readonly #sources: ClusterSources;
+  readonly #http: readonly HttpServer[];
 
   private constructor(
-    proxy: ServiceProxy,
-    backend: NftablesBackend,
-    sweeper: ConntrackSweeper,
-    dns: ClusterDns,
+    proxy: NodeProxy,
+    dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
-    source: ManifestSource,
-    http: Server,
+    sources: ClusterSources,
+    http: readonly HttpServer[],
   ) {
     this.#proxy = proxy;
-    this.#backend = backend;
-    this.#sweeper = sweeper;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
-    this.#source = source;
+    this.#sources = sources;
     this.#http = http;
   }
 
   /**
    * Starts everything in the namespace the process is in; ready when it resolves. `onFailure` is
-   * called when a part dies later. Rejects when the manifests can't be read or a port is taken.
+   * called when a part dies later. Rejects when the manifests can't be read or a port is taken; an API
+   * server may be away.
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
+    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
-    const store = new Store();
-    const source: ManifestSource = new ManifestSource(options.manifests, store, {
-      onError: (error) => {
-        metrics.manifestErrors(source.errors.length);
-        log.error({ error: error.message }, 'manifest refused; the last good state stays in force');
-      },
-      onRecovered: () => {
-        metrics.manifestErrors(0);
-        log.info('manifests are well again');
-      },
-    });
-    undo.use(source);
-    source.start();
-    log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
-    backend.probe();
-    const sweeper = undo.use(openSweeper(options));
-    const proxy = undo.use(startProxy(store, backend, sweeper, options, metrics));
-    const { dnsNodeLocal } = options;
-    const isNodeLocal = dnsNodeLocal.length > 0;
-    const dns = await ClusterDns.start(store, {
-      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
-      port: options.dnsPort,
-      workers: options.dnsWorkers,
-      zone: {
-        ...KUBERNETES_ZONE_DEFAULTS,
-        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
-        ttlSeconds: options.dnsTtlSeconds,
-        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
-      },
-      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
+    const { nodeName } = options.kubeProxy;
+    const about = { nodeName, userAgent: `podwire/${options.version}` };
+    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
+    const { store } = sources;
+    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
+    const { nodeLocal: addresses } = options.dns;
+    const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
+    const dns = await AgentDns.start(store, options.dns, {
+      ...options,
+      metrics,
       onFailure,
-      onPublish: (publication) => {
-        metrics.published(publication);
-        const { names, durationSeconds } = publication;
-        log.debug({ names, durationSeconds }, 'DNS names published');
-      },
-      ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
+      onNeeds,
     });
     metrics.dns = dns;
-    let http: Server;
+    let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
-      if (isNodeLocal) {
-        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
-        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      if (addresses.length > 0) {
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      const health = {
-        notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
-      };
-      http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
+      const notReady = () => sources.notReady() ?? proxy.notReady();
+      http = await serveHttp(options, proxy, notReady, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, sweeper, dns, nodeLocal, source, http);
+    return new Agent(proxy, dns, nodeLocal, sources, http);
+  }
+
+  /** Looks whether the Corefile has changed. */
+  async reload(): Promise<void> {
+    await this.#dns.reload();
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
-    this.#source.close();
-    this.#proxy.close();
-    this.#sweeper.close();
-    this.#backend.close();
-    this.#http.closeAllConnections();
-    this.#http.close();
+    // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
+    this.#sources.close();
+    this.#proxy.close();
+    for (const http of this.#http) http.close();
   }
 }
 
 /** A node that took addresses over gives them back while its server still answers. */
-async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
   const stop = () => dns.stop();
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
-function openSweeper({ log, proxy }: AgentOptions): ConntrackSweeper {
-  return ConntrackSweeper.open(undefined, proxy.localAddrs, {
-    onSweep: ({ deleted, durationSeconds }) => {
-      if (deleted > 0) log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
-    },
-    onError: (error) =>
-      log.error({ error: error.message }, 'UDP flows can not be looked through; trying again'),
-  });
-}
-
-function startProxy(
-  store: Store,
-  backend: NftablesBackend,
-  sweeper: ConntrackSweeper,
+async function serveHttp(
   options: AgentOptions,
+  proxy: NodeProxy,
+  notReady: () => string | undefined,
   metrics: AgentMetrics,
-): ServiceProxy {
-  const { log, proxy } = options;
-  return new ServiceProxy(store, backend, proxy, {
-    onSync: ({ result, error, durationSeconds, routes, services, conflicts, changes, node }) => {
-      sweeper.follow({ changes, node, isApplied: error === undefined });
-      metrics.synced(durationSeconds, error !== undefined, services);
-      for (const conflict of conflicts) {
-        log.warn(conflict, 'two Services want one address and port');
-      }
-      for (const { route, error: reason } of result?.quarantined ?? []) {
-        log.error({ service: route.name, error: reason.message }, 'the kernel refuses a Service');
-      }
-      if (error !== undefined) log.error({ error: error.message }, 'rules refused; trying again');
-      else if (result !== undefined && result.changes !== 0) {
-        log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
-      }
-    },
-    onDrift: () => log.warn('somebody else changed the rules; repairing them'),
-  });
+): Promise<readonly HttpServer[]> {
+  const { log, kubeProxy } = options;
+  const { bindAddressHardFail: hardFail } = kubeProxy;
+  const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
+    [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+  ];
+  using opened = new DisposableStack();
+  const https: HttpServer[] = [];
+  for (const [address, routes] of servers) {
+    if (address === undefined) continue;
+    const onError = (error: Error) =>
+      log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
+    https.push(opened.use(await HttpServer.open(address, routes, { hardFail, onError })));
+  }
+  opened.move();
+  return https;
 }

@@ -1,6 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClusterDns, Publication } from '../dns/dns.ts';
-import { DnsMetrics } from './dns-metrics.ts';
+import type { KubeStatus } from '../cluster/kube/source.ts';
+import type { Publication } from '../dns/followed-zone.ts';
+import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import { KubeMetrics } from './kube-metrics.ts';
+import type { PluginMetrics } from './plugin-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
 export class AgentMetrics {
@@ -9,9 +12,13 @@ export class AgentMetrics {
   readonly #syncLast: Gauge;
   readonly #syncFailures: Counter;
   readonly #services: Gauge;
+  readonly #healthz: Counter;
+  readonly #livez: Counter;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
-  #dns: ClusterDns | undefined;
+  readonly #kubeMetrics: KubeMetrics;
+  #dns: ServedDns | undefined;
+  #kube: (() => KubeStatus) | undefined;
 
   constructor(version: string) {
     const registers = [this.registry];
@@ -31,6 +38,17 @@ export class AgentMetrics {
       help: 'How often the kernel refused the rules',
       registers,
     });
+    const codes = { labelNames: ['code'], registers };
+    this.#healthz = new Counter({
+      name: 'kubeproxy_proxy_healthz_total',
+      help: 'Answers of /healthz by status',
+      ...codes,
+    });
+    this.#livez = new Counter({
+      name: 'kubeproxy_proxy_livez_total',
+      help: 'Answers of /livez by status',
+      ...codes,
+    });
     this.#services = new Gauge({ name: 'podwire_services', help: 'Services known', registers });
     this.#manifestErrors = new Gauge({
       name: 'podwire_manifest_errors',
@@ -43,12 +61,27 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    this.#kubeMetrics = new KubeMetrics(this.registry, () => this.#kube?.());
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
-  /** The server whose counts are shown. */
-  set dns(dns: ClusterDns) {
+  /** Where the plugins of a Corefile count. */
+  get plugins(): PluginMetrics {
+    return this.#dnsMetrics.plugins;
+  }
+
+  /** The servers whose counts are shown. */
+  set dns(dns: ServedDns) {
     this.#dns = dns;
+  }
+
+  /** Gives how the API server that is followed is doing. */
+  set kube(status: () => KubeStatus) {
+    this.#kube = status;
+  }
+
+  kubeError(): void {
+    this.#kubeMetrics.error();
   }
 
   synced(durationSeconds: number, failed: boolean, services: number): void {
@@ -57,6 +90,12 @@ export class AgentMetrics {
     if (failed) this.#syncFailures.inc();
     else this.#syncLast.setToCurrentTime();
   }
+
+  /** Counts an answer of /healthz. */
+  readonly healthz = (code: number): void => this.#healthz.inc({ code });
+
+  /** Counts an answer of /livez. */
+  readonly livez = (code: number): void => this.#livez.inc({ code });
 
   published(publication: Publication): void {
     this.#dnsMetrics.published(publication);

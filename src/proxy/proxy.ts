@@ -7,14 +7,12 @@ import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 import type { NodeRules } from './node.ts';
 
-/** Changes that come within this time of the first are sent together. */
+/** A change is sent at once when the last sync was this long ago; those that follow sooner, together. */
 const SETTLE_MS = 5;
 /** What somebody else changed is repaired this long after they began, for they may not be done. */
 const REPAIR_MS = 100;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
-/** How often what the kernel has is read and repaired; kube-proxy's syncPeriod. */
-const RESYNC_MS = 30_000;
 
 /** One attempt to make the kernel follow. */
 export interface Sync {
@@ -49,10 +47,15 @@ export interface ProxyOptions {
   readonly nodePorts: 'primary' | 'all' | readonly Prefix[];
   /** The addresses the node has now. */
   readonly localAddrs: () => readonly Addr[];
+  /** Pods of this node are those in the podCIDRs of its Node (`detectLocalMode` NodeCIDR). */
+  readonly detectsByNode: boolean;
+  /** How often what the kernel has is read and repaired (`syncPeriod`). */
+  readonly syncPeriodMs: number;
 }
 
 /** Keeps a backend's rules equal to the Services of a store. */
 export class ServiceProxy implements Disposable {
+  readonly #store: Store;
   readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
   readonly #options: ProxyOptions;
@@ -62,14 +65,20 @@ export class ServiceProxy implements Disposable {
   readonly #resync: NodeJS.Timeout;
   #node: NodeRules;
   #settling: NodeJS.Timeout | undefined;
+  #next: NodeJS.Immediate | undefined;
+  #syncedAtMs = 0;
   #repair: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MIN_MS;
   #synced = false;
   #quarantined: readonly Quarantined[] = [];
 
-  /** Starts with the Services the store has; the first sync is made at once. */
+  /**
+   * Starts with the Services the store has; the first sync is made at once, or when the store is
+   * complete: till then the rules of whoever ran here last are better than rules for half of them.
+   */
   constructor(store: Store, backend: ProxyBackend, options: ProxyOptions, events: ProxyEvents) {
+    this.#store = store;
     this.#backend = backend;
     this.#options = options;
     this.#events = events;
@@ -84,7 +93,7 @@ export class ServiceProxy implements Disposable {
       this.#node = this.#nodeRules(store);
       this.#backend.invalidate();
       this.#sync();
-    }, RESYNC_MS);
+    }, options.syncPeriodMs);
     this.#sync();
   }
 
@@ -103,9 +112,8 @@ export class ServiceProxy implements Disposable {
     this.#unsubscribe();
     this.#watch?.[Symbol.dispose]();
     clearInterval(this.#resync);
-    clearTimeout(this.#settling);
     clearTimeout(this.#repair);
-    clearTimeout(this.#retry);
+    this.#unschedule();
   }
 
   [Symbol.dispose](): void {
@@ -118,21 +126,25 @@ export class ServiceProxy implements Disposable {
     if (nodeChanged || others.serviceCidrs.length > 0) this.#node = this.#nodeRules(state);
     if (nodeChanged) this.#table.reset(this.#settings(state), state);
     else this.#table.update(state, touched);
-    this.#settling ??= setTimeout(() => this.#sync(), SETTLE_MS);
+    if (this.#settling !== undefined || this.#next !== undefined) return;
+    const idleMs = performance.now() - this.#syncedAtMs;
+    // Not within the store's call: all listeners come first, and what else it is told in this turn.
+    if (idleMs >= SETTLE_MS) this.#next = setImmediate(() => this.#sync());
+    else this.#settling = setTimeout(() => this.#sync(), SETTLE_MS - idleMs);
   }
 
   #settings(state: ClusterState): ModelSettings {
-    const { settings } = this.#options;
-    return withNode(settings, state.nodes.get(settings.nodeName));
+    const { settings, detectsByNode } = this.#options;
+    return withNode(settings, state.nodes.get(settings.nodeName), detectsByNode);
   }
 
   /** The rules of the node, by its configuration and what the cluster's objects say of it. */
   #nodeRules(state: ClusterState): NodeRules {
-    const { node, settings } = this.#options;
+    const { node } = this.#options;
     const cidrs = [...state.serviceCidrs.values()].flatMap((each) => each.cidrs);
     return {
       ...node,
-      detector: settings.detector,
+      detector: this.#settings(state).detector,
       serviceCidrs: cidrs.length === 0 ? node.serviceCidrs : cidrs.flatMap(prefixesOf),
       nodePortAddrs: this.#nodePortAddrs(state),
     };
@@ -159,10 +171,17 @@ export class ServiceProxy implements Disposable {
     }, REPAIR_MS);
   }
 
-  #sync(): void {
+  #unschedule(): void {
     clearTimeout(this.#settling);
-    this.#settling = undefined;
+    clearImmediate(this.#next);
     clearTimeout(this.#retry);
+    this.#settling = undefined;
+    this.#next = undefined;
+  }
+
+  #sync(): void {
+    this.#unschedule();
+    if (!this.#store.isComplete) return;
     const start = performance.now();
     const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;
@@ -182,6 +201,7 @@ export class ServiceProxy implements Disposable {
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     }
     this.#synced = failure === undefined;
+    this.#syncedAtMs = performance.now();
     this.#events.onSync({
       result,
       error: failure,

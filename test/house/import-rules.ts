@@ -111,7 +111,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp', 'vxlan'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       [
@@ -119,8 +119,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
         'src/netlink',
         ...base,
       ],
-      'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
+      'plugins do not import one another: IPAM is reached through protocol/delegate.ts, bridge is handed to vxlan',
     ),
+  ),
+  rule(
+    'src/cni/vxlan/overlay',
+    ['src/netlink', ...base],
+    'who follows the cluster programs the overlay as well, and knows no CNI',
   ),
   rule(
     'src/cni/static',
@@ -166,6 +171,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'backends share backend.ts and the model, and never import one another',
   ),
   rule(
+    'src/proxy/health',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
+    'health is what the model and the syncs say, whichever backend made the rules',
+  ),
+  rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
     'flows are compared with the routes in force, whichever backend made the rules',
@@ -197,7 +207,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/dns/plugin',
     [
       ...['cache', 'corefile', 'forward', 'message', 'wire'].map((part) => `src/dns/${part}`),
-      'src/dns/server/fallback.ts',
+      ...['counters', 'fallback'].map((file) => `src/dns/server/${file}.ts`),
       'src/ipaddr',
       errors,
     ],
@@ -249,6 +259,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['pino', 'prom-client'],
   ),
   rule(
+    'src/agent/kube-proxy',
+    [
+      'src/agent/local-addrs.ts',
+      'src/cluster/decode.ts',
+      'src/cluster/manifests/positions.ts',
+      'src/proxy',
+      'src/ipaddr',
+      errors,
+    ],
+    'a configuration is read before anything runs',
+    ['js-yaml', 'valibot'],
+  ),
+  rule(
     'src/lab',
     ['src/cni/runner', 'src/netlink', ...base],
     'the lab runs podwire as its users do, through executables',
@@ -258,7 +281,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/cli',
     ['src/agent', 'src/lab', 'src/cni', 'src/proxy', 'src/cluster', 'src/dns', ...base],
     'the command line is the only place with yargs, and has no business with the kernel',
-    ['yargs'],
+    ['dns2', 'yargs'],
   ),
   rule(
     'src/entry.ts',

@@ -1,22 +1,14 @@
-import { availableParallelism } from 'node:os';
+import { watchFile } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
-import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
+import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
+import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
-interface Args extends ProxyArgs {
-  manifests: string;
-  'cluster-domain': string;
-  'dns-address': string;
-  'dns-port': number;
-  'dns-workers': number;
-  'dns-ttl': number;
-  'dns-node-local': string[];
-  'http-address': string;
-  'http-port': number;
+interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'log-level': string;
 }
 
@@ -25,66 +17,30 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withProxyFlags(yargs)
-      .option('manifests', {
-        type: 'string',
-        demandOption: true,
-        describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
-      })
-      .option('cluster-domain', {
-        type: 'string',
-        default: 'cluster.local',
-        describe: 'the zone of Service names',
-      })
-      .option('dns-address', {
-        type: 'string',
-        default: '::',
-        describe: 'address to answer DNS on',
-      })
-      .option('dns-port', { type: 'number', default: 53, describe: 'port to answer DNS on' })
-      .option('dns-workers', {
-        type: 'number',
-        default: availableParallelism(),
-        describe: 'DNS threads',
-      })
-      .option('dns-ttl', { type: 'number', default: 5, describe: 'TTL of records in seconds' })
-      .option('dns-node-local', {
-        type: 'string',
-        array: true,
-        default: [],
-        describe: 'addresses to answer DNS on instead, which this node takes over',
-      })
-      .option('http-address', {
-        type: 'string',
-        default: '127.0.0.1',
-        describe: 'address of /healthz, /readyz and /metrics',
-      })
-      .option('http-port', { type: 'number', default: 10256, describe: 'port of the same' })
+    withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
-        proxyOptions(args);
-        for (const text of args['dns-node-local']) parseAddr(text);
-        checkRange('dns-port', args['dns-port'], 0, 65_535);
-        checkRange('http-port', args['http-port'], 0, 65_535);
-        checkRange('dns-workers', args['dns-workers'], 1, 256);
-        checkRange('dns-ttl', args['dns-ttl'], 0, 3600);
+        checkSources(args);
+        proxySettings(args, []);
+        dnsOptions(args);
         return true;
       })
       .epilogue(
-        'SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them.',
+        'SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
       ),
   handler: run,
 };
 
-function checkRange(name: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new Error(`--${name}: expected a whole number from ${min} to ${max}, got ${value}`);
-}
-
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
+  const { settings, unused, passedOver } = proxySettings(args, process.argv);
+  const { config } = args;
+  for (const { field, line } of unused) {
+    log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  for (const flag of passedOver)
+    log.warn({ config, flag: `--${flag}` }, '--config takes its place');
   const spawnWorker = workerSpawner();
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -96,23 +52,38 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      manifests: args.manifests,
-      proxy: proxyOptions(args),
-      clusterDomain: args['cluster-domain'],
-      dnsAddress: args['dns-address'],
-      dnsPort: args['dns-port'],
-      dnsWorkers: args['dns-workers'],
-      dnsTtlSeconds: args['dns-ttl'],
-      dnsNodeLocal: args['dns-node-local'].map(parseAddr),
-      httpAddress: args['http-address'],
-      httpPort: args['http-port'],
+      sources: sourceOptions(args),
+      kubeProxy: settings,
+      dns: dnsOptions(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
+  if (config !== undefined) watchConfig(config, (error) => ended.resolve(error));
+  process.on('SIGHUP', () => {
+    log.info('looking whether the Corefile has changed');
+    agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+  });
   const failure = await ended.promise;
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
+}
+
+const CONFIG_INTERVAL_MS = 5_000;
+
+/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
+function watchConfig(file: string, onChange: (error: Error) => void): void {
+  const before = readConfig(file);
+  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
+  watchFile(file, { interval: CONFIG_INTERVAL_MS, persistent: false }, () => {
+    let now: string | undefined;
+    try {
+      now = readConfig(file);
+    } catch {
+      // It is being written, or gone for good; what was read stays in force.
+    }
+    if (now !== undefined && now !== before) onChange(new Error(`--config: ${file} has changed`));
+  });
 }
