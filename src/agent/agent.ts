@@ -1,30 +1,25 @@
+import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
-import type { BindAddress } from '../proxy/config/bind-address.ts';
-import type { ProxyOptions } from '../proxy/proxy.ts';
 import { AgentDns, type AgentDnsOptions } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
+import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
-import { setSysctls } from './sysctls.ts';
+import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
   /** Directory of Kubernetes YAML. */
   readonly manifests: string;
-  readonly proxy: ProxyOptions;
+  readonly kubeProxy: KubeProxySettings;
   readonly dns: AgentDnsOptions;
-  /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
-  readonly healthzBindAddress: BindAddress | undefined;
-  /** The same of /metrics. */
-  readonly metricsBindAddress: BindAddress | undefined;
-  /** Ends the start when one of these can't be listened on, which is tried again otherwise. */
-  readonly bindAddressHardFail: boolean;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
@@ -59,6 +54,7 @@ export class Agent {
     const { log } = options;
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
+    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
     const store = new Store();
     const source: ManifestSource = new ManifestSource(options.manifests, store, {
@@ -74,7 +70,7 @@ export class Agent {
     undo.use(source);
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
+    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
     const { nodeLocal: addresses } = options.dns;
     const dns = await AgentDns.start(store, options.dns, { ...options, metrics, onFailure });
     metrics.dns = dns;
@@ -121,10 +117,11 @@ async function serveHttp(
   proxy: NodeProxy,
   metrics: AgentMetrics,
 ): Promise<readonly HttpServer[]> {
-  const { log, bindAddressHardFail: hardFail } = options;
+  const { log, kubeProxy } = options;
+  const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [options.healthzBindAddress, healthRoutes(proxy, metrics)],
-    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.healthzBindAddress, healthRoutes(proxy, metrics)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { BindAddress } from '../proxy/config/bind-address.ts';
+import type { BindAddress } from './kube-proxy/bind-address.ts';
 
 const HEADERS_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 100;

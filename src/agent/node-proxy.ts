@@ -7,8 +7,8 @@ import { type ProxyOptions, ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-/** Something may wait for the kernel this long until the proxy counts as ill: two sync periods. */
-const HEALTH_TIMEOUT_MS = 60_000;
+/** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
+const HEALTH_PERIODS = 2;
 
 /** The Service proxy with all that follows its syncs: flows, health and metrics. */
 export class NodeProxy implements Disposable {
@@ -16,7 +16,7 @@ export class NodeProxy implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #parts = new DisposableStack();
-  readonly #health = new ProxyHealth(HEALTH_TIMEOUT_MS);
+  readonly #health: ProxyHealth;
   readonly #eligibility: NodeEligibility;
   readonly #sweeper: ConntrackSweeper;
   readonly #serviceHealth: ServiceHealth;
@@ -30,6 +30,7 @@ export class NodeProxy implements Disposable {
     this.#store = store;
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = new ProxyHealth(options.syncPeriodMs * HEALTH_PERIODS);
     this.#eligibility = new NodeEligibility(options.settings.nodeName);
     using undo = new DisposableStack();
     undo.use(this.#parts);

@@ -1,10 +1,11 @@
+import { watchFile } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
-import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs {
   manifests: string;
@@ -25,9 +26,8 @@ export const agentCommand: CommandModule<object, Args> = {
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
-        proxyOptions(args);
+        proxySettings(args, []);
         dnsOptions(args);
-        bindAddresses(args);
         return true;
       })
       .epilogue(
@@ -39,6 +39,13 @@ export const agentCommand: CommandModule<object, Args> = {
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
+  const { settings, unused, passedOver } = proxySettings(args, process.argv);
+  const { config } = args;
+  for (const { field, line } of unused) {
+    log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  for (const flag of passedOver)
+    log.warn({ config, flag: `--${flag}` }, '--config takes its place');
   const spawnWorker = workerSpawner();
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -51,14 +58,14 @@ async function run(args: Args): Promise<void> {
     {
       version: VERSION,
       manifests: args.manifests,
-      proxy: proxyOptions(args),
+      kubeProxy: settings,
       dns: dnsOptions(args),
-      ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
+  if (config !== undefined) watchConfig(config, (error) => ended.resolve(error));
   process.on('SIGHUP', () => {
     log.info('looking whether the Corefile has changed');
     agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
@@ -67,4 +74,21 @@ async function run(args: Args): Promise<void> {
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
+}
+
+const CONFIG_INTERVAL_MS = 5_000;
+
+/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
+function watchConfig(file: string, onChange: (error: Error) => void): void {
+  const before = readConfig(file);
+  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
+  watchFile(file, { interval: CONFIG_INTERVAL_MS, persistent: false }, () => {
+    let now: string | undefined;
+    try {
+      now = readConfig(file);
+    } catch {
+      // It is being written, or gone for good; what was read stays in force.
+    }
+    if (now !== undefined && now !== before) onChange(new Error(`--config: ${file} has changed`));
+  });
 }
