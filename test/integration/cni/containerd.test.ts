@@ -170,10 +170,14 @@ async function runPod(pod: Pod): Promise<() => Promise<void>> {
   const command = 'httpd -p 80 -h /www && echo ready && exec sleep 2147483647';
   const run = ['run', '--rm', '--cni', '--rootfs', inside(pod, 'rootfs'), pod, '/bin/sh', '-c'];
   const script = `mount --bind "${configuration}" /etc/cni/net.d && exec "$@"`;
+  const unshared = ['unshare', '--mount', 'sh', '-c', script, 'sh', 'ctr'];
+  const socket = ['-a', inside('containerd.sock')];
   const [file = '', ...args] = [
     ...enter,
-    ...['unshare', '--mount', 'sh', '-c', script, 'sh'],
-    ...['ctr', '-a', inside('containerd.sock'), ...run, `export PATH=/bin; ${command}`],
+    ...unshared,
+    ...socket,
+    ...run,
+    `export PATH=/bin; ${command}`,
   ];
   const child = node.netns.run(() => spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
   const ended = once(child, 'close');
