@@ -21,9 +21,9 @@ if [ -n "$lacking" ]; then
   # shellcheck disable=SC2086 # the list is meant to be split
   apt-get install -y -qq --no-install-recommends $lacking >/dev/null
   # Tests start these for themselves; nothing is to serve on the machine because of them.
-  for service in containerd etcd knot unbound; do
+  for service in containerd etcd-server knot unbound; do
     case "$lacking " in
-      *" $service "*) systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
+      *" $service "*) systemctl disable --now "${service%-server}" >/dev/null 2>&1 || true ;;
     esac
   done
 fi

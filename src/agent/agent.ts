@@ -1,8 +1,7 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import { ManifestSource } from '../cluster/manifests/source.ts';
-import { Store } from '../cluster/store.ts';
-import { AgentDns, type AgentDnsOptions } from './dns.ts';
+import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
+import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
 import type { BindAddress } from './kube-proxy/bind-address.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
@@ -16,39 +15,39 @@ import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 /** What `podwire agent` is told on the command line. */
 export interface AgentOptions {
   readonly version: string;
-  /** Directory of Kubernetes YAML. */
-  readonly manifests: string;
+  readonly sources: SourceOptions;
   readonly kubeProxy: KubeProxySettings;
   readonly dns: AgentDnsOptions;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
-/** The daemon: a source, a store, and the two that follow it. */
+/** The daemon: sources, a store, and the two that follow it. */
 export class Agent {
   readonly #proxy: NodeProxy;
   readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
-  readonly #source: ManifestSource;
+  readonly #sources: ClusterSources;
   readonly #http: readonly HttpServer[];
 
   private constructor(
     proxy: NodeProxy,
     dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
-    source: ManifestSource,
+    sources: ClusterSources,
     http: readonly HttpServer[],
   ) {
     this.#proxy = proxy;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
-    this.#source = source;
+    this.#sources = sources;
     this.#http = http;
   }
 
   /**
    * Starts everything in the namespace the process is in; ready when it resolves. `onFailure` is
-   * called when a part dies later. Rejects when the manifests can't be read or a port is taken.
+   * called when a part dies later. Rejects when the manifests can't be read or a port is taken; an API
+   * server may be away.
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
@@ -56,23 +55,19 @@ export class Agent {
     setSysctls(log);
     setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
-    const store = new Store();
-    const source: ManifestSource = new ManifestSource(options.manifests, store, {
-      onError: (error) => {
-        metrics.manifestErrors(source.errors.length);
-        log.error({ error: error.message }, 'manifest refused; the last good state stays in force');
-      },
-      onRecovered: () => {
-        metrics.manifestErrors(0);
-        log.info('manifests are well again');
-      },
-    });
-    undo.use(source);
-    source.start();
-    log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
+    const { nodeName } = options.kubeProxy;
+    const about = { nodeName, userAgent: `podwire/${options.version}` };
+    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
+    const { store } = sources;
     const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
     const { nodeLocal: addresses } = options.dns;
-    const dns = await AgentDns.start(store, options.dns, { ...options, metrics, onFailure });
+    const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
+    const dns = await AgentDns.start(store, options.dns, {
+      ...options,
+      metrics,
+      onFailure,
+      onNeeds,
+    });
     metrics.dns = dns;
     let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
@@ -81,14 +76,15 @@ export class Agent {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      http = await serveHttp(options, proxy, metrics);
+      const notReady = () => sources.notReady() ?? proxy.notReady();
+      http = await serveHttp(options, proxy, notReady, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
     log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
-    return new Agent(proxy, dns, nodeLocal, source, http);
+    return new Agent(proxy, dns, nodeLocal, sources, http);
   }
 
   /** Looks whether the Corefile has changed. */
@@ -100,7 +96,7 @@ export class Agent {
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
-    this.#source.close();
+    this.#sources.close();
     this.#proxy.close();
     for (const http of this.#http) http.close();
   }
@@ -115,12 +111,13 @@ async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): P
 async function serveHttp(
   options: AgentOptions,
   proxy: NodeProxy,
+  notReady: () => string | undefined,
   metrics: AgentMetrics,
 ): Promise<readonly HttpServer[]> {
   const { log, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [kubeProxy.healthzBindAddress, healthRoutes(proxy, metrics)],
+    [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
     [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
   ];
   using opened = new DisposableStack();

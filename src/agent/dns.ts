@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Store } from '../cluster/store.ts';
-import { CorefileDns } from '../dns/corefile-dns.ts';
+import { CorefileDns, type CorefileNeeds } from '../dns/corefile-dns.ts';
 import { ClusterDns, type NamedServer } from '../dns/dns.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { localAddresses } from '../dns/local-addresses.ts';
@@ -30,6 +30,9 @@ export interface AgentDnsOptions {
   readonly nodeLocal: readonly Addr[];
 }
 
+/** What DNS has to know of the cluster beside Services and namespaces. */
+export type DnsNeeds = CorefileNeeds;
+
 /** What the DNS server has from the agent. */
 export interface AgentDnsContext {
   readonly log: Logger;
@@ -37,6 +40,8 @@ export interface AgentDnsContext {
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
   /** Called when a part dies later. */
   readonly onFailure: (error: Error) => void;
+  /** Called when a Corefile comes into force. */
+  readonly onNeeds: (needs: DnsNeeds) => void;
 }
 
 /** The DNS server of the agent: by a Corefile, or for the cluster's names alone. */
@@ -51,7 +56,7 @@ export class AgentDns implements ServedDns {
   static async start(
     store: Store,
     options: AgentDnsOptions,
-    { log, metrics, spawnWorker, onFailure }: AgentDnsContext,
+    { log, metrics, spawnWorker, onFailure, onNeeds }: AgentDnsContext,
   ): Promise<AgentDns> {
     const { address, corefile, port, workers, nodeLocal, logClasses } = options;
     const shared = {
@@ -76,6 +81,7 @@ export class AgentDns implements ServedDns {
         metrics: metrics.plugins,
         metricsText: () => metrics.registry.metrics(),
         logClasses,
+        onNeeds,
       });
       log.info(
         { corefile, servers: served.servers.map(({ label }) => label) },

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { KubeStatus } from '../cluster/kube/source.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import { KubeMetrics } from './kube-metrics.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
@@ -14,7 +16,9 @@ export class AgentMetrics {
   readonly #livez: Counter;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
+  readonly #kubeMetrics: KubeMetrics;
   #dns: ServedDns | undefined;
+  #kube: (() => KubeStatus) | undefined;
 
   constructor(version: string) {
     const registers = [this.registry];
@@ -57,6 +61,7 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    this.#kubeMetrics = new KubeMetrics(this.registry, () => this.#kube?.());
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
@@ -68,6 +73,15 @@ export class AgentMetrics {
   /** The servers whose counts are shown. */
   set dns(dns: ServedDns) {
     this.#dns = dns;
+  }
+
+  /** Gives how the API server that is followed is doing. */
+  set kube(status: () => KubeStatus) {
+    this.#kube = status;
+  }
+
+  kubeError(): void {
+    this.#kubeMetrics.error();
   }
 
   synced(durationSeconds: number, failed: boolean, services: number): void {

@@ -46,9 +46,9 @@ export class NodeProxy implements Disposable {
     undo.move();
   }
 
-  /** Whether the rules follow the Services: the last sync held. */
-  get synced(): boolean {
-    return this.#proxy.synced;
+  /** Why the rules do not follow the Services; undefined when they do: the last sync held. */
+  notReady(): string | undefined {
+    return this.#proxy.synced ? undefined : 'the kernel does not have the rules yet';
   }
 
   /** What /livez answers. */

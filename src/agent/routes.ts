@@ -6,7 +6,11 @@ import type { NodeProxy } from './node-proxy.ts';
 const JSON_TYPE = 'application/json';
 
 /** What load balancers and kubelets ask, on kube-proxy's healthz port; /readyz is ours. */
-export function healthRoutes(proxy: NodeProxy, metrics: AgentMetrics): Routes {
+export function healthRoutes(
+  proxy: NodeProxy,
+  notReady: () => string | undefined,
+  metrics: AgentMetrics,
+): Routes {
   return {
     '/healthz': () => {
       const report = proxy.healthy();
@@ -16,10 +20,12 @@ export function healthRoutes(proxy: NodeProxy, metrics: AgentMetrics): Routes {
       const report = proxy.live();
       return counted(report, report.healthy, metrics.livez);
     },
-    '/readyz': () =>
-      proxy.synced
+    '/readyz': () => {
+      const reason = notReady();
+      return reason === undefined
         ? { status: 200, body: 'ok\n' }
-        : { status: 503, body: 'the kernel does not have the rules yet\n' },
+        : { status: 503, body: `${reason}\n` };
+    },
   };
 }
 

@@ -26,6 +26,14 @@ import { type Answering, DnsServer } from './server/server.ts';
 import { encodeName } from './wire/name.ts';
 import type { KubernetesZoneOptions } from './zone/options.ts';
 
+/** What a configuration asks to know of the cluster beside Services and namespaces. */
+export interface CorefileNeeds {
+  /** All pods: `pods verified`. */
+  readonly pods: boolean;
+  /** ServiceImports: `multicluster`. */
+  readonly imports: boolean;
+}
+
 /** What a DNS server that runs a Corefile is started with. */
 export interface CorefileDnsOptions {
   /** The Corefile. */
@@ -52,6 +60,8 @@ export interface CorefileDnsOptions {
   readonly now?: () => number;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
   readonly onPublish?: (publication: Publication) => void;
+  /** Told whenever a configuration comes into force. */
+  readonly onNeeds?: (needs: CorefileNeeds) => void;
   /** Called when a part dies that can't be done without. */
   readonly onFailure: (error: Error) => void;
 }
@@ -191,6 +201,7 @@ export class CorefileDns {
     for (const [key] of gone) this.#runtime.forget(key);
     for (const zone of this.#zones) if (!zones.includes(zone)) zone.followed[Symbol.dispose]();
     this.#zones = zones;
+    this.#options.onNeeds?.(needsOf(configuration));
     this.#published({ names: 0, tableBytes: 0, durationSeconds: 0, programming: [] });
   }
 
@@ -268,4 +279,12 @@ export class CorefileDns {
       tableBytes: all.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
     });
   }
+}
+
+function needsOf({ blocks }: Configuration): CorefileNeeds {
+  const all = blocks.flatMap((block) => kubernetesOf(block)?.options ?? []);
+  return {
+    pods: all.some(({ pods }) => pods === 'verified'),
+    imports: all.some(({ multicluster }) => multicluster.length > 0),
+  };
 }

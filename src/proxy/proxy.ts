@@ -55,6 +55,7 @@ export interface ProxyOptions {
 
 /** Keeps a backend's rules equal to the Services of a store. */
 export class ServiceProxy implements Disposable {
+  readonly #store: Store;
   readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
   readonly #options: ProxyOptions;
@@ -72,8 +73,12 @@ export class ServiceProxy implements Disposable {
   #synced = false;
   #quarantined: readonly Quarantined[] = [];
 
-  /** Starts with the Services the store has; the first sync is made at once. */
+  /**
+   * Starts with the Services the store has; the first sync is made at once, or when the store is
+   * complete: till then the rules of whoever ran here last are better than rules for half of them.
+   */
   constructor(store: Store, backend: ProxyBackend, options: ProxyOptions, events: ProxyEvents) {
+    this.#store = store;
     this.#backend = backend;
     this.#options = options;
     this.#events = events;
@@ -176,6 +181,7 @@ export class ServiceProxy implements Disposable {
 
   #sync(): void {
     this.#unschedule();
+    if (!this.#store.isComplete) return;
     const start = performance.now();
     const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;

@@ -35,7 +35,7 @@ const PODS: readonly Pod[] = ['web', 'client'];
 let directory: string;
 /** Ends containerd, and with it all that is in its process namespace. */
 let stop: () => Promise<void>;
-/** Words before a command that bring it where containerd is. */
+/** The arguments of nsenter(1) that bring a command where containerd is. */
 let enter: readonly string[];
 
 const inside = (...path: string[]): string => join(directory, ...path);
@@ -148,16 +148,22 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
       child.stderr.resume();
       const task = `/proc/${child.pid}/task/${child.pid}/children`;
       const first = execFileSync('cat', [task], { encoding: 'utf8' }).trim();
-      enter = ['nsenter', '-t', first, '-m', '-p', '--'];
+      enter = ['-t', first, '-m', '-p', '--'];
       return;
     }
   }
   throw new Error(`containerd ended: ${log.join('\n')}`);
 }
 
+const ctrCommand = (...args: string[]): string[] => [
+  'ctr',
+  '-a',
+  inside('containerd.sock'),
+  ...args,
+];
+
 function ctr(...args: string[]): string {
-  const [file = '', ...rest] = [...enter, 'ctr', '-a', inside('containerd.sock'), ...args];
-  return node.exec(file, ...rest).trim();
+  return node.exec('nsenter', ...enter, ...ctrCommand(...args)).trim();
 }
 
 /** What a program of the pod prints. */
@@ -167,19 +173,14 @@ const inPod = (pod: Pod, ...args: string[]): string =>
 /** Runs a container until it is killed; gives what takes it away and waits until ctr has ended. */
 async function runPod(pod: Pod): Promise<() => Promise<void>> {
   const configuration = inside(pod, 'net.d');
-  const command = 'httpd -p 80 -h /www && echo ready && exec sleep 2147483647';
-  const run = ['run', '--rm', '--cni', '--rootfs', inside(pod, 'rootfs'), pod, '/bin/sh', '-c'];
+  const command = 'export PATH=/bin; httpd -p 80 -h /www && echo ready && exec sleep 2147483647';
+  const rootfs = inside(pod, 'rootfs');
+  const run = ctrCommand('run', '--rm', '--cni', '--rootfs', rootfs, pod, '/bin/sh', '-c', command);
   const script = `mount --bind "${configuration}" /etc/cni/net.d && exec "$@"`;
-  const unshared = ['unshare', '--mount', 'sh', '-c', script, 'sh', 'ctr'];
-  const socket = ['-a', inside('containerd.sock')];
-  const [file = '', ...args] = [
-    ...enter,
-    ...unshared,
-    ...socket,
-    ...run,
-    `export PATH=/bin; ${command}`,
-  ];
-  const child = node.netns.run(() => spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+  const unshare = ['unshare', '--mount', 'sh', '-c', script, 'sh'];
+  const child = node.netns.run(() =>
+    spawn('nsenter', [...enter, ...unshare, ...run], { stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
   const ended = once(child, 'close');
   const [said] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer | number];
   expect(`${said}`).toBe('ready\n');

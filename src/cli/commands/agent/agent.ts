@@ -6,9 +6,9 @@ import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
 import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
+import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
-interface Args extends ProxyArgs, DnsArgs {
-  manifests: string;
+interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'log-level': string;
 }
 
@@ -17,15 +17,10 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withDnsFlags(withProxyFlags(yargs))
-      .option('manifests', {
-        type: 'string',
-        demandOption: true,
-        describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
-      })
+    withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
+        checkSources(args);
         proxySettings(args, []);
         dnsOptions(args);
         return true;
@@ -57,7 +52,7 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      manifests: args.manifests,
+      sources: sourceOptions(args),
       kubeProxy: settings,
       dns: dnsOptions(args),
       log,
