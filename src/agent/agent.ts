@@ -59,7 +59,9 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
-    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
+    const proxy = undo.use(
+      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+    );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
     const dns = await AgentDns.start(store, options.dns, {

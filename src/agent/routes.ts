@@ -16,11 +16,11 @@ export function healthRoutes(
   return {
     '/healthz': () => {
       const report = proxy.healthy();
-      return counted(report, report.healthy && report.nodeEligible === true, metrics.healthz);
+      return counted(report, report.healthy && report.nodeEligible === true, metrics.proxy.healthz);
     },
     '/livez': () => {
       const report = proxy.live();
-      return counted(report, report.healthy, metrics.livez);
+      return counted(report, report.healthy, metrics.proxy.livez);
     },
     '/readyz': () => {
       const reason = notReady();
