@@ -327,7 +327,7 @@ describe('two hundred pods at once', () => {
     expect(removed.filter(({ status }) => status !== 0)).toEqual([]);
     expect(veths()).toEqual([]);
     expect(readdirSync(join(dataDir, 'net')).sort()).toEqual(['last_reserved_ip.0', 'lock']);
-  });
+  }, 180_000);
 });
 
 describe('loopback', () => {
