@@ -84,7 +84,7 @@ export class Agent {
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const notReady = () => sources.notReady() ?? proxy.notReady();
-      http = await serveHttp(options, proxy, notReady, metrics);
+      http = await serveHttp(options, proxy, notReady, metrics, dns);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
@@ -120,12 +120,13 @@ async function serveHttp(
   proxy: NodeProxy,
   notReady: () => string | undefined,
   metrics: AgentMetrics,
+  dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
   const { log, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
