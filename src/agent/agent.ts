@@ -103,7 +103,7 @@ export class Agent {
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
-    this.#sources.close();
+    await this.#sources.stop();
     this.#proxy.close();
     for (const http of this.#http) http.close();
   }

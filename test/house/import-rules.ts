@@ -149,6 +149,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'valibot',
   ]),
   rule(
+    'src/cluster/saved-state',
+    [...['line-splitter', 'objects', 'store'].map((file) => `src/cluster/${file}.ts`), errors],
+    'what is saved does not depend on where it is from',
+  ),
+  rule(
     'src/proxy',
     [...state, 'src/netlink', ...base],
     'the proxy sees the cluster as objects and knows no source, no DNS and no agent',
