@@ -10,6 +10,7 @@ import { tryParsePrefix } from '../ipaddr/prefix.ts';
 
 const ENDPOINTS_MAX = 1000; // discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints"
 const ADDRESSES_MAX = 100;
+/** Of a slice, by discovery.k8s.io/v1; a Service can have more, in several slices. */
 const PORTS_MAX = 100;
 /** Longer lists of anything else are refused; the API server has no smaller limit. */
 const LIST_MAX = 10_000;
@@ -137,7 +138,7 @@ export const serviceSchema = v.object({
             ),
             'expected a list of ports',
           ),
-          v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
+          v.maxLength(LIST_MAX, `expected at most ${LIST_MAX} ports`),
         ),
         [],
       ),

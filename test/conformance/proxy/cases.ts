@@ -216,6 +216,17 @@ const NODE_PORTS: readonly Case[] = [
   ),
 ];
 
+/** Another Service with the same load balancer's address and port, and one endpoint. */
+const rival = (name: string): Step['objects'] => [
+  {
+    ...outerService({ externalIPs: [] }),
+    metadata: { name, namespace: 'default', labels: {}, annotations: {} },
+    clusterIPs: FAMILIES.map((family) => ADDR.vip2[family]),
+    ports: [{ name: '', protocol: 'TCP', port: SERVICE_PORT }],
+  },
+  ...slices({ b: READY }, { name, of: name }),
+];
+
 const OUTER_ADDRESSES: readonly Case[] = [
   one('a load balancer address leads to all endpoints, masqueraded', cluster(outerService()), [
     probe('X', 'lb', ALL, true),
@@ -286,6 +297,14 @@ const OUTER_ADDRESSES: readonly Case[] = [
     probe('X', 'external', ALL, true),
     probe('a', 'external', ALL, true),
   ]),
+  {
+    name: 'two Services want one address and port: the first by name has it, then the other',
+    steps: [
+      { objects: [...cluster(outerService()), ...rival('xyz')], probes: [probe('X', 'lb', ALL)] },
+      { objects: [...cluster(outerService()), ...rival('abc')], probes: [probe('X', 'lb', ['b'])] },
+      { objects: rival('xyz'), probes: [probe('X', 'lb', ['b']), probe('a', 'vip', 'pass')] },
+    ],
+  },
   one('external addresses can be off', cluster(outerService()), [probe('X', 'external', 'pass')], {
     externalIPs: false,
   }),

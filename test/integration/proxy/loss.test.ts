@@ -16,20 +16,23 @@ import { CLIENT_RANGE, Room } from '../../bench/proxy-room.ts';
  */
 
 const PER_SECOND = 1_000;
-const SECONDS = 7;
+/** It goes on for so long, and longer where the machine needs that for all that shall happen meanwhile. */
+const SECONDS_MIN = 7;
 const STEADY = 0; // the Service that is connected to
 const SIZE = { services: 1_001, endpoints: 3 };
 const entry = join(import.meta.dirname, '../../../src/entry.ts');
 
 const CLIENT = `
-import json, socket, sys, time
-address, port, rate, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+import json, socket, sys, threading, time
+address, port, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+told = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), told.set()), daemon=True).start()
 def resent():
     names, values = [line.split() for line in open('/proc/net/netstat') if line.startswith('TcpExt:')]
     return int(values[names.index('TCPSynRetrans')])
 before, failures, made, start = resent(), {}, 0, time.monotonic()
 print('begun', flush=True)
-while made < rate * seconds:
+while not told.is_set():
     wait = start + made / rate - time.monotonic()
     if wait > 0:
         time.sleep(wait)
@@ -77,7 +80,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 function start(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   return child;
 }
@@ -123,26 +126,25 @@ async function serving(): Promise<void> {
   );
 }
 
-/** Runs the client while `work` goes on again and again. */
-async function connectWhile(work: (round: number) => Promise<void>): Promise<Outcome> {
-  const args = [clusterIPOf(STEADY), `${SERVICE_PORT}`, `${PER_SECOND}`, `${SECONDS}`];
+/** Runs the client while `work` is done, so many times at least and again and again. */
+async function connectWhile(
+  rounds: number,
+  work: (round: number) => Promise<void>,
+): Promise<Outcome> {
+  const args = [clusterIPOf(STEADY), `${SERVICE_PORT}`, `${PER_SECOND}`];
   const client = start(...room.enter('client', 'python3', '-I', '-c', CLIENT, ...args));
   if (client.stdout === null) throw new Error('no output');
   const output = text(client.stdout);
-  let isDone = false;
-  const ended = once(client, 'exit').then(() => {
-    isDone = true;
-  });
-  for (let round = 1; !isDone; round += 1) await work(round);
-  await ended;
+  const end = performance.now() + SECONDS_MIN * 1000;
+  for (let round = 1; round <= rounds || performance.now() < end; round += 1) await work(round);
+  client.stdin?.end();
   const outcome = JSON.parse((await output).split('\n')[1] ?? '') as Outcome;
-  process.stdout.write(
-    `${outcome.made} connections, ${outcome.perSecond.toFixed(0)} a second, none lost\n`,
-  );
+  const { made, perSecond } = outcome;
+  process.stdout.write(`${made} connections, ${perSecond.toFixed(0)} a second\n`);
   return outcome;
 }
 
-const LOST_NOTHING = { made: PER_SECOND * SECONDS, failures: {}, resent: 0 };
+const LOST_NOTHING = { failures: {}, resent: 0 };
 
 describe('connections at a thousand a second', { timeout: 120_000 }, () => {
   it('are not disturbed by a thousand other Services that change', async () => {
@@ -150,7 +152,7 @@ describe('connections at a thousand a second', { timeout: 120_000 }, () => {
     await serving();
     const before = generation();
     let last = 0;
-    const outcome = await connectWhile(async (round) => {
+    const outcome = await connectWhile(4, async (round) => {
       last = round;
       write('others.yaml', manifestOf(1, SIZE.services, SIZE, round));
       const current = generation();
@@ -158,7 +160,7 @@ describe('connections at a thousand a second', { timeout: 120_000 }, () => {
       await vi.waitFor(() => expect(generation()).toBeGreaterThan(current), { timeout: 20_000 });
     });
     expect(outcome).toMatchObject(LOST_NOTHING);
-    expect(last).toBeGreaterThan(3);
+    expect(outcome.made).toBeGreaterThan(PER_SECOND);
     expect(generation() - before).toBeGreaterThanOrEqual(last);
   });
 
@@ -167,7 +169,7 @@ describe('connections at a thousand a second', { timeout: 120_000 }, () => {
     await serving();
     const before = generation();
     let restarts = 0;
-    const outcome = await connectWhile(async (round) => {
+    const outcome = await connectWhile(2, async (round) => {
       if (round % 2 === 0) agent.kill('SIGTERM');
       else agent.kill('SIGKILL');
       await once(agent, 'exit');
@@ -176,7 +178,7 @@ describe('connections at a thousand a second', { timeout: 120_000 }, () => {
       await ready(agent);
     });
     expect(outcome).toMatchObject(LOST_NOTHING);
-    expect(restarts).toBeGreaterThan(1);
+    expect(outcome.made).toBeGreaterThan(PER_SECOND);
     // Nothing was written, for all of it was there: a start asks what the kernel can do, once a family.
     expect(generation() - before).toBe(restarts * 2);
   });
