@@ -4,7 +4,7 @@ import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
-import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
 import { needsFiltering } from './vlan.ts';
 
@@ -17,8 +17,21 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
   return link;
 }
 
-/** Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. */
+/**
+ * Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. Throws
+ * CniError.
+ */
 export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link {
+  try {
+    return makeBridge(host, config);
+  } catch (error) {
+    const { cniCode, message, details } = toCniError(error);
+    const text = `failed to create bridge "${config.bridge}": ${message}`;
+    throw new CniError(cniCode, text, details, { cause: error });
+  }
+}
+
+function makeBridge(host: RouteConnection, config: BridgeConfig): Link {
   const { bridge: name, mtu, promiscMode, enabledad, vlans } = config;
   if (findBridge(host, name) === undefined) {
     try {

@@ -42,7 +42,7 @@ export function makeVeth(
     } catch (error) {
       if (netlinkErrno(error) !== EEXIST) throw error;
       if (linkByName(pod, ifName) === undefined) continue;
-      const text = `container veth name provided (${ifName}) already exists`;
+      const text = `container veth name ("${ifName}") peer provided ("${name}") already exists`;
       throw new CniError(CNI_CODE.internal, text);
     }
     const made = mustFind(host, name);

@@ -10,19 +10,25 @@ import { needPeer, SIDES, type Side } from './sides.ts';
 
 /*
  * bridge beside the reference: the same calls, each side in fresh namespaces, give the same answers
- * and leave the same links, addresses, routes, sysctls and files. Names of veths and MAC addresses
- * are random on both sides.
+ * and leave the same links, addresses, routes of all tables, sysctls and files; and what one side's
+ * ADD made the other's CHECK finds right and the other's DEL takes away. Names of veths and MAC
+ * addresses are random on both sides. VLANs are in test/vm, rules of nftables in masquerade.test.ts.
  */
 
 needPeer('cni-plugins');
 
-interface Step {
+interface Call {
   readonly verb: string;
   readonly config?: object;
   readonly env?: Readonly<Record<string, string>>;
   /** Gives CHECK and DEL the result of the last ADD, as a runtime does. */
   readonly withPrevious?: boolean;
+  /** The other side is called. */
+  readonly other?: boolean;
 }
+
+/** A call, or a command that somebody gives on the node. */
+type Step = Call | readonly [string, ...string[]];
 
 type Json = Record<string, unknown>;
 
@@ -51,7 +57,13 @@ class Node {
     return `/run/netns/podwire-peer-${name}-${process.pid}`;
   }
 
-  call({ verb, config, env, withPrevious = false }: Step): Json {
+  do(step: Step): Json {
+    if ('verb' in step) return this.#call(step);
+    const [file, ...args] = step;
+    return { stdout: this.#netns.run(() => execFileSync(file, args, { encoding: 'utf8' })) };
+  }
+
+  #call({ verb, config, env, withPrevious = false, other = false }: Call): Json {
     const base: Json = {
       cniVersion: '1.1.0',
       name: 'net',
@@ -68,14 +80,15 @@ class Node {
       {
         type: 'bridge',
         verb,
-        bin: SIDES[this.#side],
+        bin: SIDES[other === (this.#side === 'podwire') ? 'reference' : 'podwire'],
         config: base,
         env: { CNI_CONTAINERID: 'a', CNI_NETNS: this.#path('pod'), ...env },
       },
       this.#netns,
     );
     if (verb === 'ADD') this.#previous = json;
-    return { status, json };
+    // Codes and details of errors are more telling on our side.
+    return status === 0 ? { status, json } : { status, msg: json.msg };
   }
 
   /** Everything the calls left behind. */
@@ -94,23 +107,21 @@ class Node {
   }
 
   #kernel(name: 'node' | 'pod'): Json {
-    const exec = (file: string, ...args: string[]): string =>
-      execFileSync('ip', ['netns', 'exec', `podwire-peer-${name}-${process.pid}`, file, ...args], {
-        encoding: 'utf8',
-      });
-    const ip = (...args: string[]): Json[] => JSON.parse(exec('ip', '-j', ...args)) as Json[];
-    const links = ip('-d', 'addr').map(linkOf);
-    return {
-      links,
-      routes: ip('route').map(routeOf),
-      // The kernel's own multicast and link-local routes follow the links.
-      routes6: ip('-6', 'route')
-        .map(routeOf)
-        .filter((route) => route.dst !== 'fe80::/64'),
-      sysctls: ['ipv4/ip_forward', 'ipv6/conf/all/forwarding', ...links.flatMap(sysctlsOf)].map(
-        (path) => `${path} = ${exec('cat', `/proc/sys/net/${path}`).trim()}`,
-      ),
-    };
+    using netns = Netns.open(this.#path(name));
+    return netns.run(() => {
+      const ip = (...args: string[]): Json[] =>
+        JSON.parse(execFileSync('ip', ['-j', ...args], { encoding: 'utf8' })) as Json[];
+      const links = ip('-d', 'addr');
+      return {
+        links: links.map(linkOf),
+        routes: ip('-4', 'route', 'show', 'table', 'all').map(routeOf),
+        // The kernel's own, those of an address too, wait for detection of duplicates.
+        routes6: ip('-6', 'route', 'show', 'table', 'all')
+          .map(routeOf)
+          .filter(({ dst, table }) => table !== 'local' && !/^fe80::/.test(String(dst))),
+        sysctls: ['all', ...links.map(({ ifname }) => String(ifname))].flatMap(sysctlsOf),
+      };
+    });
   }
 }
 
@@ -134,20 +145,41 @@ function linkOf(link: Json): Json {
   };
 }
 
-const routeOf = (route: Json): Json =>
-  pick(route, 'dst', 'gateway', 'dev', 'scope', 'prefsrc', 'metric', 'mtu', 'table');
+const routeOf = ({ metrics = [], ...route }: Json): Json => ({
+  ...pick(
+    route,
+    'type',
+    'dst',
+    'gateway',
+    'dev',
+    'scope',
+    'prefsrc',
+    'metric',
+    'table',
+    'protocol',
+  ),
+  ...(metrics as Json[])[0],
+});
 
-function sysctlsOf({ ifname }: Json): string[] {
-  if (ifname === 'lo') return [];
-  return [
-    `ipv6/conf/${String(ifname)}/accept_ra`,
-    // The bridge is ours to differ on: without detection of its link-local address, IPv6 between
-    // pods and Services does not stall for the first two seconds.
-    ...(ifname === 'br0' ? [] : [`ipv6/conf/${String(ifname)}/accept_dad`]),
-    `ipv6/conf/${String(ifname)}/disable_ipv6`,
-    `ipv4/conf/${String(ifname)}/arp_notify`,
-  ];
+function sysctlsOf(name: string): string[] {
+  return ['ipv4', 'ipv6'].flatMap((family) => {
+    const folder = `/proc/sys/net/${family}/conf/${name}`;
+    return readdirSync(folder)
+      .map((key) => `${family}/${name}/${key}`)
+      .filter((path) => !OWN_SYSCTLS.test(path))
+      .map(
+        (path) =>
+          `${path} = ${readFileSync(join(folder, path.slice(path.lastIndexOf('/'))), 'utf8').trim()}`,
+      );
+  });
 }
+
+/**
+ * The bridge is ours to differ on: without detection of its link-local address, IPv6 between pods and
+ * Services does not stall for the first two seconds. So is telling IPv6 neighbours of a pod that comes
+ * up, as IPv4 ones are told. A secret can't be read before there is one.
+ */
+const OWN_SYSCTLS = /^ipv6\/(br0\/accept_dad|eth\d\/ndisc_notify|.*\/stable_secret)$/;
 
 /** Numbers the veths in the order of appearance; a MAC address only has to be one. */
 function normalized(value: unknown): unknown {
@@ -164,36 +196,42 @@ function normalized(value: unknown): unknown {
 
 function play(side: Side, steps: readonly Step[]): unknown {
   using node = new Node(side);
-  return normalized(steps.map((step) => ({ answer: node.call(step), state: node.state() })));
+  return normalized(steps.map((step) => ({ answer: node.do(step), state: node.state() })));
 }
 
-const add = (config: object = {}, env: Step['env'] = {}): Step => ({ verb: 'ADD', config, env });
+const add = (config: object = {}, env: Call['env'] = {}): Call => ({ verb: 'ADD', config, env });
 const dual = {
   type: 'host-local',
   ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: 'fd00:1::/64' }]],
 };
-const cycle = (config: object): readonly Step[] => [
+const subnet = (text: string): object => ({ type: 'host-local', subnet: text });
+const command = (line: string): Step => line.split(' ') as [string, ...string[]];
+const cycle = (config: object, isChecked = true): readonly Step[] => [
   add(config),
-  { verb: 'CHECK', config, withPrevious: true },
+  ...(isChecked ? [{ verb: 'CHECK', config, withPrevious: true }] : []),
   { verb: 'DEL', config, withPrevious: true },
   { verb: 'DEL', config },
 ];
 
-const scenarios: readonly (readonly [string, readonly Step[]])[] = [
-  ['no gateway', cycle({})],
-  ['isGateway', cycle({ isGateway: true })],
-  ['isDefaultGateway', cycle({ isDefaultGateway: true })],
-  ['IPv4 and IPv6', cycle({ isDefaultGateway: true, ipam: dual })],
+/**
+ * What ADD, CHECK and DEL are called with, by what is particular; false where the reference's CHECK
+ * fails although nothing is wrong: without IPAM, and for routes of other tables or over several ways.
+ */
+const options: readonly (readonly [string, object, boolean?])[] = [
+  ['no gateway', {}],
+  ['isGateway', { isGateway: true }],
+  ['isDefaultGateway', { isDefaultGateway: true }],
+  ['IPv4 and IPv6', { isDefaultGateway: true, ipam: dual }],
   [
     'IPv6 only',
-    cycle({
+    {
       isDefaultGateway: true,
       ipam: { type: 'host-local', ranges: [[{ subnet: '2001:db8::/64' }]] },
-    }),
+    },
   ],
   [
     'three ranges',
-    cycle({
+    {
       ipam: {
         type: 'host-local',
         ranges: [
@@ -202,11 +240,11 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
           [{ subnet: '192.168.7.0/24' }],
         ],
       },
-    }),
+    },
   ],
   [
     'routes',
-    cycle({
+    {
       isGateway: true,
       ipam: {
         ...dual,
@@ -217,22 +255,71 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
           { dst: '::/0' },
         ],
       },
-    }),
+    },
   ],
   [
     'a default route of its own beside isDefaultGateway',
-    cycle({
+    {
       isDefaultGateway: true,
       ipam: { ...dual, routes: [{ dst: '0.0.0.0/0', gw: '10.1.2.9' }] },
-    }),
+    },
   ],
-  ['no addresses', [add({ ipam: {} }), { verb: 'DEL', config: { ipam: {} } }]],
-  ['mtu and hairpinMode', cycle({ mtu: 1300, hairpinMode: true })],
-  ['promiscMode', cycle({ promiscMode: true })],
-  ['portIsolation', cycle({ portIsolation: true })],
-  ['mac', cycle({ mac: '0a:00:00:00:00:07' })],
-  ['enabledad', cycle({ enabledad: true, isGateway: true, ipam: dual })],
-  ['dns of its own', cycle({ dns: { nameservers: ['192.0.2.1'], search: ['a.example'] } })],
+  [
+    'routes with priority, table and scope',
+    {
+      isGateway: true,
+      ipam: {
+        ...dual,
+        routes: [
+          { dst: '172.16.0.0/16', priority: 7, table: 77 },
+          { dst: '172.17.0.0/16', gw: '10.1.2.9', scope: 0, table: 77 },
+          { dst: 'fd00:7::/64', priority: 9, table: 78 },
+        ],
+      },
+    },
+    false,
+  ],
+  ['routes without any gateway', { ipam: { ...dual, routes: [{ dst: '172.16.0.0/16' }] } }],
+  [
+    'several ways to one destination',
+    {
+      ipam: {
+        ...dual,
+        routes: [
+          { dst: '172.16.0.0/16', gw: '10.1.2.8' },
+          { dst: '172.16.0.0/16', gw: '10.1.2.9' },
+          { dst: 'fd00:7::/64', gw: 'fd00:1::8' },
+          { dst: 'fd00:7::/64', gw: 'fd00:1::9' },
+        ],
+      },
+    },
+    false,
+  ],
+  [
+    'a gateway of IPAM',
+    { isGateway: true, ipam: { ...subnet('10.1.2.0/24'), gateway: '10.1.2.9' } },
+  ],
+  ['mtu and hairpinMode', { mtu: 1300, hairpinMode: true }],
+  ['promiscMode', { promiscMode: true }],
+  ['portIsolation', { portIsolation: true, isGateway: true, mtu: 9000 }],
+  ['no addresses', { ipam: {} }, false],
+  [
+    'no addresses, but options',
+    { ipam: {}, isGateway: true, hairpinMode: true, portIsolation: true },
+    false,
+  ],
+  ['disableContainerInterface', { ipam: {}, disableContainerInterface: true }, false],
+  ['mac', { mac: '0a:00:00:00:00:07' }],
+  ['enabledad', { enabledad: true, isGateway: true, ipam: dual }],
+  ['dns of its own', { dns: { nameservers: ['192.0.2.1'], search: ['a.example'] } }],
+  [
+    'dns that takes away what IPAM says',
+    { dns: { search: [] }, ipam: { ...dual, resolvConf: '/etc/resolv.conf' } },
+  ],
+];
+
+const scenarios: readonly (readonly [string, readonly Step[]])[] = [
+  ...options.map(([title, config, isChecked]) => [title, cycle(config, isChecked)] as const),
   ...SPEC_VERSIONS.map(
     (cniVersion) =>
       [
@@ -253,16 +340,84 @@ const scenarios: readonly (readonly [string, readonly Step[]])[] = [
     [
       add({ isGateway: true }),
       add(
-        {
-          isGateway: true,
-          forceAddress: true,
-          ipam: { type: 'host-local', subnet: '10.9.0.0/16' },
-        },
+        { isGateway: true, forceAddress: true, ipam: subnet('10.9.0.0/16') },
         { CNI_IFNAME: 'eth1' },
       ),
     ],
   ],
+  [
+    'forceAddress of IPv6 that overlaps',
+    [
+      add({ isGateway: true, ipam: subnet('2001:db8:1::/48') }),
+      add(
+        { isGateway: true, forceAddress: true, ipam: subnet('2001:db8:1:2::/64') },
+        { CNI_IFNAME: 'eth1' },
+      ),
+    ],
+  ],
+  [
+    'gateways of IPv6 that do not overlap',
+    [
+      add({ isGateway: true, ipam: subnet('2001:db8:1:2::/64') }),
+      add({ isGateway: true, ipam: subnet('fd00:1234::/64') }, { CNI_IFNAME: 'eth1' }),
+    ],
+  ],
+  [
+    'a bridge that others made',
+    [
+      command('ip link add br0 mtu 1400 type bridge'),
+      command('ip addr add 10.1.2.1/24 dev br0'),
+      command('ip addr add 192.0.2.1/24 dev br0'),
+      ...cycle({ isGateway: true }),
+    ],
+  ],
   ['STATUS', [{ verb: 'STATUS' }]],
+];
+
+/** What both refuse in the same words, and what that leaves is ours alone to be proud of. */
+const refusals: readonly (readonly [string, readonly Step[]])[] = [
+  ['a link of another kind', [command('ip link add br0 type veth peer name x'), add()]],
+  [
+    'another gateway',
+    [
+      add({ isGateway: true }),
+      add({ isGateway: true, ipam: subnet('10.9.0.0/16') }, { CNI_IFNAME: 'eth1' }),
+    ],
+  ],
+  [
+    'another gateway of IPv6 that overlaps',
+    [
+      add({ isGateway: true, ipam: subnet('2001:db8:1::/48') }),
+      add({ isGateway: true, ipam: subnet('2001:db8:1:2::/64') }, { CNI_IFNAME: 'eth1' }),
+    ],
+  ],
+  [
+    'two gateways of IPv4',
+    [
+      add({
+        isGateway: true,
+        ipam: {
+          type: 'host-local',
+          ranges: [[{ subnet: '192.168.0.0/24' }], [{ subnet: '192.168.7.0/24' }]],
+        },
+      }),
+    ],
+  ],
+  ['an interface that is there', [add({ ipam: {} }), add({ ipam: {} })]],
+  ['hairpinMode and promiscMode', [add({ hairpinMode: true, promiscMode: true })]],
+  ['IPAM and disableContainerInterface', [add({ disableContainerInterface: true })]],
+  ['a VLAN too high', [add({ vlan: 5000 })]],
+  ['a VLAN too low', [add({ vlan: -100 })]],
+  ...[
+    { minID: 5 },
+    { maxID: 5 },
+    { minID: 0, maxID: 5 },
+    { minID: 5, maxID: 4095 },
+    { minID: 9, maxID: 5 },
+    { id: 0 },
+  ].map((item) => [`a trunk of ${JSON.stringify(item)}`, [add({ vlanTrunk: [item] })]] as const),
+  ['no addresses in version 0.2.0', [add({ cniVersion: '0.2.0', ipam: {} })]],
+  ['CHECK without prevResult', [add(), { verb: 'CHECK' }]],
 ];
 
 describe('bridge beside the reference', () => {
@@ -270,11 +425,77 @@ describe('bridge beside the reference', () => {
     expect(play('podwire', steps)).toEqual(play('reference', steps));
   });
 
+  it.each(refusals)('refuses %s', (_, steps) => {
+    const last = (side: Side): unknown => {
+      using node = new Node(side);
+      return normalized(steps.map((step) => node.do(step)).at(-1));
+    };
+    expect(last('podwire')).toEqual(last('reference'));
+    expect(last('podwire')).toMatchObject({ status: 1 });
+  });
+
+  it.each(options.map(([title, config, isChecked = true]) => ({ title, config, isChecked })))(
+    '$title: CHECK and DEL take what the other side made',
+    ({ config, isChecked }) => {
+      const crossed = (side: Side): unknown => {
+        using node = new Node(side);
+        const call = (verb: string, other: boolean): unknown =>
+          node.do({ verb, config, withPrevious: verb !== 'ADD', other }).status;
+        const answers = [
+          call('ADD', false),
+          ...(isChecked || side === 'reference' ? [call('CHECK', true)] : []),
+          ...(isChecked || side === 'podwire' ? [call('CHECK', false)] : []),
+          call('DEL', true),
+        ];
+        return { failed: answers.filter((status) => status !== 0), left: node.state() };
+      };
+      const ours = crossed('podwire');
+      expect(ours).toEqual(crossed('reference'));
+      expect(ours).toMatchObject({
+        failed: [],
+        left: { node: { links: [{ ifname: 'lo' }, { ifname: 'br0' }] }, pod: { links: [{}] } },
+      });
+    },
+  );
+
+  it.each([
+    ['CNI_ARGS', {}, '06:00:00:00:00:01'],
+    ['args.cni', { args: { cni: { mac: '06:00:00:00:00:02' } } }, '06:00:00:00:00:02'],
+    [
+      'runtimeConfig',
+      {
+        args: { cni: { mac: '06:00:00:00:00:02' } },
+        runtimeConfig: { mac: '06:00:00:00:00:03' },
+      },
+      '06:00:00:00:00:03',
+    ],
+  ])('takes the MAC address of %s', (_, config, mac) => {
+    for (const side of ['podwire', 'reference'] as const) {
+      using node = new Node(side);
+      const { json } = node.do(add(config, { CNI_ARGS: 'IgnoreUnknown=1;MAC=06:00:00:00:00:01' }));
+      expect(json).toMatchObject({ interfaces: [{}, {}, { mac }] });
+    }
+  });
+
+  it('honours mtu and advmss of a route, which the reference leaves out', () => {
+    const routes = [{ dst: '172.16.0.0/16', mtu: 1200, advmss: 1100 }];
+    const metrics = (side: Side): unknown => {
+      using node = new Node(side);
+      const { json } = node.do(add({ isGateway: true, ipam: { ...dual, routes } }));
+      const { pod } = node.state() as { pod: { routes: Json[] } };
+      const route = pod.routes.find(({ dst }) => dst === '172.16.0.0/16');
+      return { told: (json as Json).routes, set: pick(route ?? {}, 'mtu', 'advmss') };
+    };
+    const told = [{ dst: '172.16.0.0/16', mtu: 1200, advmss: 1100 }];
+    expect(metrics('podwire')).toEqual({ told, set: { mtu: 1200, advmss: 1100 } });
+    expect(metrics('reference')).toEqual({ told, set: {} });
+  });
+
   it('leaves nothing of the pod on a DEL without a namespace, where the reference leaves the veth', () => {
     const left = (side: Side): unknown => {
       using node = new Node(side);
-      node.call(add());
-      const { status } = node.call({ verb: 'DEL', env: { CNI_NETNS: '' } });
+      node.do(add());
+      const { status } = node.do({ verb: 'DEL', env: { CNI_NETNS: '' } });
       const { node: host } = node.state() as { node: { links: Json[] } };
       return { status, links: host.links.map(({ kind }) => kind) };
     };

@@ -196,14 +196,18 @@ describe('bridge ADD', () => {
   it('refuses an interface that is there, and keeps it', () => {
     call('ADD', config());
     const answer = call('ADD', config(), { CNI_CONTAINERID: 'b' });
-    expect(answer.json.msg).toBe('container veth name provided (eth0) already exists');
+    expect(answer.json.msg).toMatch(
+      /^container veth name \("eth0"\) peer provided \("veth[0-9a-f]{8}"\) already exists$/,
+    );
     expect(veths()).toHaveLength(1);
     expect(reservations()).toEqual(['10.1.2.2', 'fd00:1::2']);
   });
 
   it('refuses a link of another kind, and bad configurations', () => {
     fixture.exec('ip', 'link', 'add', 'br0', 'type', 'veth', 'peer', 'name', 'x');
-    expect(call('ADD', config()).json.msg).toBe('"br0" already exists but is not a bridge');
+    expect(call('ADD', config()).json.msg).toBe(
+      'failed to create bridge "br0": "br0" already exists but is not a bridge',
+    );
     expect(call('ADD', config({ ipMasqBackend: 'x' })).json).toEqual({
       code: 7,
       msg: 'unknown ipmasq backend "x"',
