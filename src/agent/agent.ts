@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:http';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
@@ -8,13 +7,14 @@ import { localAddresses } from '../dns/local-addresses.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
 import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
 import type { Addr } from '../ipaddr/addr.ts';
-import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
-import { NftablesBackend } from '../proxy/nftables/backend.ts';
-import { type ProxyOptions, ServiceProxy } from '../proxy/proxy.ts';
-import { serveHttp } from './http.ts';
+import type { BindAddress } from '../proxy/config/bind-address.ts';
+import type { ProxyOptions } from '../proxy/proxy.ts';
+import { HttpServer, type Routes } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
+import { NodeProxy } from './node-proxy.ts';
+import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -31,34 +31,32 @@ export interface AgentOptions {
   readonly dnsTtlSeconds: number;
   /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
   readonly dnsNodeLocal: readonly Addr[];
-  readonly httpAddress: string;
-  readonly httpPort: number;
+  /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
+  readonly healthzBindAddress: BindAddress | undefined;
+  /** The same of /metrics. */
+  readonly metricsBindAddress: BindAddress | undefined;
+  /** Ends the start when one of these can't be listened on, which is tried again otherwise. */
+  readonly bindAddressHardFail: boolean;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
 /** The daemon: a source, a store, and the two that follow it. */
 export class Agent {
-  readonly #proxy: ServiceProxy;
-  readonly #backend: NftablesBackend;
-  readonly #sweeper: ConntrackSweeper;
+  readonly #proxy: NodeProxy;
   readonly #dns: ClusterDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
-  readonly #http: Server;
+  readonly #http: readonly HttpServer[];
 
   private constructor(
-    proxy: ServiceProxy,
-    backend: NftablesBackend,
-    sweeper: ConntrackSweeper,
+    proxy: NodeProxy,
     dns: ClusterDns,
     nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
-    http: Server,
+    http: readonly HttpServer[],
   ) {
     this.#proxy = proxy;
-    this.#backend = backend;
-    this.#sweeper = sweeper;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
     this.#source = source;
@@ -88,10 +86,7 @@ export class Agent {
     undo.use(source);
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
-    const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
-    backend.probe();
-    const sweeper = undo.use(openSweeper(options));
-    const proxy = undo.use(startProxy(store, backend, sweeper, options, metrics));
+    const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
     const { dnsNodeLocal } = options;
     const isNodeLocal = dnsNodeLocal.length > 0;
     const dns = await ClusterDns.start(store, {
@@ -114,34 +109,28 @@ export class Agent {
       ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
     });
     metrics.dns = dns;
-    let http: Server;
+    let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
       if (isNodeLocal) {
         nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
         log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
       }
-      const health = {
-        notReady: () => (proxy.synced ? undefined : 'the kernel does not have the rules yet'),
-      };
-      http = await serveHttp(options.httpAddress, options.httpPort, health, metrics);
+      http = await serveHttp(options, proxy, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.server.port, http: http.address() }, 'ready');
+    log.info({ dnsPort: dns.server.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
-    return new Agent(proxy, backend, sweeper, dns, nodeLocal, source, http);
+    return new Agent(proxy, dns, nodeLocal, source, http);
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
     this.#source.close();
     this.#proxy.close();
-    this.#sweeper.close();
-    this.#backend.close();
-    this.#http.closeAllConnections();
-    this.#http.close();
+    for (const http of this.#http) http.close();
     await stopDns(this.#dns, this.#nodeLocal);
   }
 }
@@ -152,39 +141,24 @@ async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined):
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
-function openSweeper({ log, proxy }: AgentOptions): ConntrackSweeper {
-  return ConntrackSweeper.open(undefined, proxy.localAddrs, {
-    onSweep: ({ deleted, durationSeconds }) => {
-      if (deleted > 0) log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
-    },
-    onError: (error) =>
-      log.error({ error: error.message }, 'UDP flows can not be looked through; trying again'),
-  });
-}
-
-function startProxy(
-  store: Store,
-  backend: NftablesBackend,
-  sweeper: ConntrackSweeper,
+async function serveHttp(
   options: AgentOptions,
+  proxy: NodeProxy,
   metrics: AgentMetrics,
-): ServiceProxy {
-  const { log, proxy } = options;
-  return new ServiceProxy(store, backend, proxy, {
-    onSync: ({ result, error, durationSeconds, routes, services, conflicts, changes, node }) => {
-      sweeper.follow({ changes, node, isApplied: error === undefined });
-      metrics.synced(durationSeconds, error !== undefined, services);
-      for (const conflict of conflicts) {
-        log.warn(conflict, 'two Services want one address and port');
-      }
-      for (const { route, error: reason } of result?.quarantined ?? []) {
-        log.error({ service: route.name, error: reason.message }, 'the kernel refuses a Service');
-      }
-      if (error !== undefined) log.error({ error: error.message }, 'rules refused; trying again');
-      else if (result !== undefined && result.changes !== 0) {
-        log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
-      }
-    },
-    onDrift: () => log.warn('somebody else changed the rules; repairing them'),
-  });
+): Promise<readonly HttpServer[]> {
+  const { log, bindAddressHardFail: hardFail } = options;
+  const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
+    [options.healthzBindAddress, healthRoutes(proxy, metrics)],
+    [options.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+  ];
+  using opened = new DisposableStack();
+  const https: HttpServer[] = [];
+  for (const [address, routes] of servers) {
+    if (address === undefined) continue;
+    const onError = (error: Error) =>
+      log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
+    https.push(opened.use(await HttpServer.open(address, routes, { hardFail, onError })));
+  }
+  opened.move();
+  return https;
 }

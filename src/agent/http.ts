@@ -1,55 +1,120 @@
 import { createServer, type Server } from 'node:http';
-import type { AgentMetrics } from './metrics.ts';
+import type { BindAddress } from '../proxy/config/bind-address.ts';
 
 const HEADERS_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 100;
+/** How soon a port that was taken is tried again; kube-proxy's period. */
+const RETRY_MS = 5_000;
 
-/** What is asked of the agent over HTTP. */
-export interface Health {
-  /** Why the agent can't do its work now, or undefined when it can. */
-  notReady(): string | undefined;
+/** An answer to a GET. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly type?: string;
 }
 
-/** Serves /healthz, /readyz and /metrics. Rejects when it can't listen. */
-export async function serveHttp(
-  host: string,
-  port: number,
-  health: Health,
-  metrics: AgentMetrics,
-): Promise<Server> {
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
-    const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
-      response.writeHead(status, { 'content-type': type });
-      response.end(text);
+/** What is answered at which path. */
+export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
+
+/** A server that keeps trying to listen. */
+export class HttpServer implements Disposable {
+  readonly #server: Server;
+  #retry: NodeJS.Timeout | undefined;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /**
+   * Serves `routes`. A port that is taken is reported and tried again until it is free; with
+   * `hardFail` it rejects instead. `onError` gets what goes wrong.
+   */
+  static async open(
+    address: BindAddress,
+    routes: Routes,
+    options: { readonly hardFail: boolean; onError(error: Error): void },
+  ): Promise<HttpServer> {
+    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
+      const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+      void answerOf(routes, request.method ?? '', pathname).then(({ status, body, type }) => {
+        response.writeHead(status, {
+          'Content-Type': type ?? 'text/plain; charset=utf-8',
+          'X-Content-Type-Options': 'nosniff',
+        });
+        response.end(request.method === 'HEAD' ? undefined : body);
+      });
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    const http = new HttpServer(server);
+    const listen = async (): Promise<void> => {
+      await listenOn(server, address);
+      server.on('error', (error) => options.onError(error));
     };
-    if (request.method !== 'GET') {
-      answer(405, 'only GET\n');
-      return;
+    try {
+      await listen();
+    } catch (error) {
+      if (options.hardFail) throw error;
+      const again = (reason: unknown): void => {
+        options.onError(reason instanceof Error ? reason : new Error(String(reason)));
+        http.#retry = setTimeout(() => void listen().catch(again), RETRY_MS);
+        http.#retry.unref();
+      };
+      again(error);
     }
-    switch (request.url ?? '') {
-      case '/healthz':
-        answer(200, 'ok\n');
-        break;
-      case '/readyz': {
-        const reason = health.notReady();
-        if (reason === undefined) answer(200, 'ok\n');
-        else answer(503, `${reason}\n`);
-        break;
-      }
-      case '/metrics':
-        metrics.registry.metrics().then(
-          (text) => answer(200, text, metrics.registry.contentType),
-          (error: unknown) => answer(500, `${String(error)}\n`),
-        );
-        break;
-      default:
-        answer(404, 'there are /healthz, /readyz and /metrics\n');
-    }
-  });
-  server.maxConnections = CONNECTIONS_MAX;
+    return http;
+  }
+
+  /** Where it listens, once it does. */
+  get address(): ReturnType<Server['address']> {
+    return this.#server.address();
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+async function answerOf(routes: Routes, method: string, path: string): Promise<Answer> {
+  if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: 'only GET and HEAD\n' };
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) {
+    return { status: 404, body: `there are ${Object.keys(routes).join(', ')}\n` };
+  }
+  try {
+    return await route();
+  } catch (error) {
+    return { status: 500, body: `${String(error)}\n` };
+  }
+}
+
+/** All addresses of IPv4 are those of IPv6 too, as where Go listens; unless there is no IPv6. */
+async function listenOn(server: Server, { host, port }: BindAddress): Promise<void> {
+  if (host !== '0.0.0.0') return listenAt(server, host, port);
+  try {
+    await listenAt(server, '::', port);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EAFNOSUPPORT')) throw error;
+    await listenAt(server, host, port);
+  }
+}
+
+function listenAt(server: Server, host: string, port: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port }, resolve);
-  await promise;
-  return server;
+  const done = (): void => {
+    server.off('error', reject);
+    resolve();
+  };
+  server.once('error', (error) => {
+    server.off('listening', done);
+    reject(error);
+  });
+  server.once('listening', done);
+  server.listen({ host, port });
+  return promise;
 }

@@ -9,6 +9,8 @@ export class AgentMetrics {
   readonly #syncLast: Gauge;
   readonly #syncFailures: Counter;
   readonly #services: Gauge;
+  readonly #healthz: Counter;
+  readonly #livez: Counter;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
   #dns: ClusterDns | undefined;
@@ -30,6 +32,17 @@ export class AgentMetrics {
       name: 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
       help: 'How often the kernel refused the rules',
       registers,
+    });
+    const codes = { labelNames: ['code'], registers };
+    this.#healthz = new Counter({
+      name: 'kubeproxy_proxy_healthz_total',
+      help: 'Answers of /healthz by status',
+      ...codes,
+    });
+    this.#livez = new Counter({
+      name: 'kubeproxy_proxy_livez_total',
+      help: 'Answers of /livez by status',
+      ...codes,
     });
     this.#services = new Gauge({ name: 'podwire_services', help: 'Services known', registers });
     this.#manifestErrors = new Gauge({
@@ -57,6 +70,12 @@ export class AgentMetrics {
     if (failed) this.#syncFailures.inc();
     else this.#syncLast.setToCurrentTime();
   }
+
+  /** Counts an answer of /healthz. */
+  readonly healthz = (code: number): void => this.#healthz.inc({ code });
+
+  /** Counts an answer of /livez. */
+  readonly livez = (code: number): void => this.#livez.inc({ code });
 
   published(publication: Publication): void {
     this.#dnsMetrics.published(publication);

@@ -7,10 +7,11 @@ import { macvlan } from './macvlan/plugin.ts';
 import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
+import { ptp } from './ptp/plugin.ts';
 import { staticIpam } from './static/plugin.ts';
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, staticIpam].map((plugin) => [
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam].map((plugin) => [
     plugin.type,
     plugin,
   ]),

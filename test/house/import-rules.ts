@@ -111,7 +111,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback', 'portmap'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       [
@@ -165,6 +165,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ],
     'backends share backend.ts and the model, and never import one another',
   ),
+  rule(
+    'src/proxy/health',
+    ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
+    'health is what the model and the syncs say, whichever backend made the rules',
+  ),
+  rule('src/proxy/config', ['src/ipaddr', errors], 'a configuration is read before anything runs'),
   rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],

@@ -1,15 +1,15 @@
 import { addrList } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import type { Link } from '../../netlink/route/link.ts';
-import { readSysctl } from '../../sys/sysctl.ts';
-import { checkAddresses, checkInterface, checkMac } from '../pod-interface/check.ts';
+import { checkAddresses, checkMac, checkVeth } from '../pod-interface/check.ts';
 import { mustFind } from '../pod-interface/describe.ts';
+import { checkForwarding } from '../pod-interface/forwarding.ts';
 import type { Environment } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Result } from '../protocol/result.ts';
 import { findBridge } from './bridge-link.ts';
 import type { BridgeConfig } from './config.ts';
-import { forwardingSysctl, gatewaysOf } from './gateway.ts';
+import { gatewaysOf } from './gateway.ts';
 import { checkPortVlans, vlanGatewayName } from './vlan.ts';
 import { findGatewayPort } from './vlan-gateway.ts';
 
@@ -32,12 +32,8 @@ export function checkAttachment(
   result: Result,
 ): Attached {
   const bridge = checkBridge(host, config, result);
-  const port = checkPort(host, bridge, config, result);
-  const podEnd = checkInterface(pod, environment, result);
-  if (podEnd.kind !== 'veth') throw failure(`interface "${podEnd.name}" is not a veth`);
-  if (port.linkIndex !== podEnd.index) {
-    throw failure(`interface "${port.name}" is not the other end of "${podEnd.name}"`);
-  }
+  const { hostEnd: port, podEnd } = checkVeth(host, pod, environment, result);
+  checkPort(host, bridge, port, config);
   if (!config.disableContainerInterface) checkUp(podEnd);
   checkAddresses(pod, podEnd, result);
   if (config.isGateway && config.hasIpam) checkGateway(host, bridge, config, result);
@@ -61,26 +57,13 @@ function checkBridge(
   return bridge;
 }
 
-function checkPort(
-  host: RouteConnection,
-  bridge: Link,
-  config: BridgeConfig,
-  { interfaces }: Result,
-): Link {
-  const others = [bridge.name, vlanGatewayName(bridge.name, config.vlans)];
-  const veth = interfaces.find(
-    ({ name, sandbox }) => sandbox === undefined && !others.includes(name),
-  );
-  if (veth === undefined) throw failure('prevResult has no host interface');
-  const port = mustFind(host, veth.name);
-  checkMac(port, veth);
+function checkPort(host: RouteConnection, bridge: Link, port: Link, config: BridgeConfig): void {
   checkMaster(port, bridge);
   checkUp(port);
   const { hairpin, isolated } = port.bridgePort ?? {};
   checkSwitch(port, 'hairpin', hairpin, config.hairpinMode);
   checkSwitch(port, 'isolated', isolated, config.portIsolation);
   checkPortVlans(host, port, config.vlans);
-  return port;
 }
 
 function checkGateway(
@@ -91,13 +74,13 @@ function checkGateway(
 ): void {
   const link = config.vlans.vlan === 0 ? bridge : checkVlanGateway(host, bridge, config, result);
   const present = addrList(host, link.index);
-  for (const gateway of gatewaysOf(result.ips)) {
+  const gateways = gatewaysOf(result.ips);
+  for (const gateway of gateways) {
     if (!present.some(({ prefix }) => prefix.equals(gateway))) {
       throw failure(`expected gateway address ${gateway} on "${link.name}"`);
     }
-    const sysctl = forwardingSysctl(gateway.addr.family);
-    if (readSysctl(sysctl) === '0') throw failure(`expected ${sysctl} to be 1, got 0`);
   }
+  checkForwarding(gateways.map(({ addr }) => addr));
 }
 
 function checkVlanGateway(

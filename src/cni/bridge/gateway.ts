@@ -2,7 +2,7 @@ import { Prefix } from '../../ipaddr/prefix.ts';
 import { addrAdd, addrDel, addrList } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import type { Link } from '../../netlink/route/link.ts';
-import { writeSysctl } from '../../sys/sysctl.ts';
+import { enableForwarding } from '../pod-interface/forwarding.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { ResultIp } from '../protocol/result.ts';
 
@@ -19,7 +19,7 @@ export function openGateway(
 ): void {
   const gateways = gatewaysOf(ips);
   ensureAddresses(host, link, gateways, force);
-  for (const { addr } of gateways) writeSysctl(forwardingSysctl(addr.family), '1');
+  enableForwarding(gateways.map(({ addr }) => addr));
 }
 
 /** The gateways' addresses, with the prefix lengths of the pod's. */
@@ -27,11 +27,6 @@ export function gatewaysOf(ips: readonly ResultIp[]): Prefix[] {
   return ips.flatMap(({ address, gateway }) =>
     gateway === undefined ? [] : [Prefix.of(gateway, address.bits)],
   );
-}
-
-/** What says whether the node forwards packets of the family. */
-export function forwardingSysctl(family: 4 | 6): string {
-  return family === 4 ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding';
 }
 
 function ensureAddresses(

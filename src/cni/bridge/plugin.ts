@@ -1,6 +1,6 @@
 import { Prefix } from '../../ipaddr/prefix.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
-import { type Link, linkByName, linkDel } from '../../netlink/route/link.ts';
+import { type Link, linkDel } from '../../netlink/route/link.ts';
 import { Netns } from '../../sys/netns.ts';
 import {
   masqueradeAdd,
@@ -8,13 +8,14 @@ import {
   masqueradeDel,
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
+import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import { makeVeth, removeHostEnd, removeStaleHostEnds } from '../pod-interface/veth.ts';
+import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
-import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
+import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
 import { ensureBridge } from './bridge-link.ts';
@@ -95,16 +96,7 @@ export const bridge: Plugin = {
     rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => masqueradeDel(owner));
     rest.defer(() => spoofCheckDel(owner));
-    const { netns: path, ifName } = call.environment;
-    using podNetns = tryOpenPodNetns(path);
-    using host = RouteConnection.open();
-    if (podNetns !== undefined) {
-      using pod = RouteConnection.open(podNetns);
-      const link = linkByName(pod, ifName);
-      if (link !== undefined) linkDel(pod, link.index);
-    }
-    // The namespace may live on although its path is gone.
-    removeHostEnd(host, owner);
+    removeVeth(owner, call.environment.netns);
   },
 
   check(call) {
@@ -118,7 +110,8 @@ export const bridge: Plugin = {
     using pod = RouteConnection.open(podNetns);
     const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
-      masqueradeCheck(config.masquerade, addressesOf(call, prevResult), ownerOf(call));
+      const addresses = ipsOf(prevResult, call.environment).map(({ address }) => address);
+      masqueradeCheck(config.masquerade, addresses, ownerOf(call));
     }
     if (config.macspoofchk && podEnd.mac !== undefined) {
       spoofCheckCheck(port.name, podEnd.mac, ownerOf(call));
@@ -145,16 +138,6 @@ export const bridge: Plugin = {
 
 function hasIpam(call: Call): boolean {
   return ipamType(call) !== '';
-}
-
-/** The addresses of the pod's interface, for others may have joined the result. */
-function addressesOf({ environment }: Call, { interfaces, ips }: Result): Prefix[] {
-  return ips
-    .filter(
-      ({ interface: index }) =>
-        index === undefined || interfaces[index]?.name === environment.ifName,
-    )
-    .map(({ address }) => address);
 }
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */

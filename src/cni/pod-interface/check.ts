@@ -24,6 +24,37 @@ export function checkInterface(
 }
 
 /**
+ * Holds both ends of the pod's veth pair against what ADD said: they are there, with their MAC addresses,
+ * and belong together. Throws CniError that names the first difference.
+ */
+export function checkVeth(
+  host: RouteConnection,
+  pod: RouteConnection,
+  environment: Environment,
+  result: Result,
+): { readonly hostEnd: Link; readonly podEnd: Link } {
+  const podEnd = checkInterface(pod, environment, result);
+  if (podEnd.kind !== 'veth') throw failure(`interface "${podEnd.name}" is not a veth`);
+  const onHost = result.interfaces.filter(({ sandbox }) => sandbox === undefined);
+  // A bridge and what later plugins made may stand beside it.
+  for (const described of onHost) {
+    const hostEnd = mustFind(host, described.name);
+    if (hostEnd.index !== podEnd.linkIndex || hostEnd.linkIndex !== podEnd.index) continue;
+    checkMac(hostEnd, described);
+    return { hostEnd, podEnd };
+  }
+  const names = onHost.map(({ name }) => `"${name}"`).join(', ') || 'no interface of the host';
+  throw failure(`the other end of "${podEnd.name}" is not in prevResult, which has ${names}`);
+}
+
+/** What a result says of the pod's interface's own addresses, for others may have joined it. */
+export function ipsOf({ interfaces, ips }: Result, { ifName }: Environment): ResultIp[] {
+  return ips.filter(
+    ({ interface: index }) => index === undefined || interfaces[index]?.name === ifName,
+  );
+}
+
+/**
  * Holds the addresses and routes of the pod's interface against what ADD said. What is there beside
  * them, or stands in another table by now, is a later plugin's to answer for. Throws CniError that
  * names the first difference.

@@ -11,9 +11,8 @@ import { waitForDad } from './dad.ts';
 const RT_SCOPE_LINK = 253; // linux/rtnetlink.h
 
 /**
- * Gives the pod's interface its addresses and routes, and brings it up. A route without gateway goes
- * by that of its family's first address, unless its scope says that it needs none. With `dad`, IPv6 addresses are used once detection says
- * that nobody else has them. Throws CniError.
+ * Gives the pod's interface its addresses and routes, and brings it up. With `dad`, IPv6 addresses are
+ * used once detection says that nobody else has them. Throws CniError.
  */
 export function configureInterface(
   pod: RouteConnection,
@@ -22,10 +21,33 @@ export function configureInterface(
   { ips, routes }: Pick<Result, 'ips' | 'routes'>,
   dad: boolean,
 ): void {
+  addAddresses(pod, netns, link, ips, dad);
+  addRoutes(pod, link, { ips, routes });
+}
+
+/** The first half of `configureInterface`: addresses, and up. */
+export function addAddresses(
+  pod: RouteConnection,
+  netns: Netns,
+  link: Link,
+  ips: Result['ips'],
+  dad: boolean,
+): void {
   if (ips.length > 0) netns.run(() => prepare(link.name, ips, dad));
   for (const { address } of ips) addrAdd(pod, link.index, address, { noDad: !dad });
   linkSet(pod, link.index, { up: true });
   if (dad) waitForDad(pod, link);
+}
+
+/**
+ * The other half. A route without gateway goes by that of its family's first address, unless its scope
+ * says that it needs none.
+ */
+export function addRoutes(
+  pod: RouteConnection,
+  link: Link,
+  { ips, routes }: Pick<Result, 'ips' | 'routes'>,
+): void {
   for (const { gw, ...route } of routes) {
     routePrepend(pod, { ...route, gateway: gw ?? gatewayOf(route, ips), linkIndex: link.index });
   }

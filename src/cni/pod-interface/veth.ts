@@ -1,6 +1,6 @@
 import type { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import {
   type Link,
   linkAdd,
@@ -12,6 +12,7 @@ import {
 import { EEXIST } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Attachment } from '../protocol/plugin.ts';
 import { mustFind } from './describe.ts';
 import { hostEndNames, isOwnedBy, linkGroup, type Owner, ownerAlias } from './owner.ts';
@@ -53,8 +54,18 @@ export function makeVeth(
   throw new CniError(CNI_CODE.tryAgainLater, `all names for the host's end are taken: ${taken}`);
 }
 
-/** Removes the owner's host end, and with it the pod's. Nothing there is fine. */
-export function removeHostEnd(host: RouteConnection, owner: Owner): void {
+/**
+ * Removes both ends of the owner's veth pair. Nothing there is fine, and so is a path `netns` that is
+ * empty, gone or a plain file: the namespace may live on without it, and the host end is known by its owner.
+ */
+export function removeVeth(owner: Owner, netns: string): void {
+  using podNetns = tryOpenPodNetns(netns);
+  using host = RouteConnection.open();
+  if (podNetns !== undefined) {
+    using pod = RouteConnection.open(podNetns);
+    const link = linkByName(pod, owner.ifName);
+    if (link !== undefined) linkDel(pod, link.index);
+  }
   for (const name of hostEndNames(owner)) {
     const link = linkByName(host, name);
     if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);

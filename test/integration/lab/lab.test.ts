@@ -32,8 +32,8 @@ const agentPid = (): number => {
   const line = status.flatMap((each) => each.processes).find((text) => text.includes(' agent '));
   return Number(line?.split(' ')[0]);
 };
-const get = (path: string): string =>
-  inNode(PODWIRE, 'lab', 'probe', 'http', `http://127.0.0.1:10256${path}`, '1').trim();
+const get = (path: string, port = 10_256): string =>
+  inNode(PODWIRE, 'lab', 'probe', 'http', `http://127.0.0.1:${port}${path}`, '1').trim();
 
 let before: string;
 const hadNetnsDirectory = existsSync('/run/netns');
@@ -58,9 +58,11 @@ describe('the lab', () => {
   });
 
   it('has a healthy agent with metrics by the usual names', () => {
-    expect(get('/healthz')).toBe('ok');
+    expect(JSON.parse(get('/healthz'))).toMatchObject({ nodeEligible: true, healthy: true });
+    expect(JSON.parse(get('/livez'))).toMatchObject({ healthy: true });
     expect(get('/readyz')).toBe('ok');
-    const metrics = get('/metrics');
+    expect(get('/proxyMode', 10_249)).toBe('nftables');
+    const metrics = get('/metrics', 10_249);
     expect(metrics).toContain('kubeproxy_sync_proxy_rules_duration_seconds_count');
     expect(metrics).toMatch(
       /coredns_dns_responses_total\{server="dns:\/\/:53",zone="\.",view="",rcode="NOERROR",plugin="kubernetes"\} [1-9]/,

@@ -5,7 +5,7 @@ import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
 
 interface Args extends ProxyArgs {
   manifests: string;
@@ -15,8 +15,6 @@ interface Args extends ProxyArgs {
   'dns-workers': number;
   'dns-ttl': number;
   'dns-node-local': string[];
-  'http-address': string;
-  'http-port': number;
   'log-level': string;
 }
 
@@ -54,19 +52,13 @@ export const agentCommand: CommandModule<object, Args> = {
         default: [],
         describe: 'addresses to answer DNS on instead, which this node takes over',
       })
-      .option('http-address', {
-        type: 'string',
-        default: '127.0.0.1',
-        describe: 'address of /healthz, /readyz and /metrics',
-      })
-      .option('http-port', { type: 'number', default: 10256, describe: 'port of the same' })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
         proxyOptions(args);
         for (const text of args['dns-node-local']) parseAddr(text);
         checkRange('dns-port', args['dns-port'], 0, 65_535);
-        checkRange('http-port', args['http-port'], 0, 65_535);
+        bindAddresses(args);
         checkRange('dns-workers', args['dns-workers'], 1, 256);
         checkRange('dns-ttl', args['dns-ttl'], 0, 3600);
         return true;
@@ -104,8 +96,7 @@ async function run(args: Args): Promise<void> {
       dnsWorkers: args['dns-workers'],
       dnsTtlSeconds: args['dns-ttl'],
       dnsNodeLocal: args['dns-node-local'].map(parseAddr),
-      httpAddress: args['http-address'],
-      httpPort: args['http-port'],
+      ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Argv } from 'yargs';
 import { localAddrs } from '../../../agent/local-addrs.ts';
 import { type Prefix, parsePrefix } from '../../../ipaddr/prefix.ts';
+import { parseBindAddress } from '../../../proxy/config/bind-address.ts';
 import { DEFAULT_SETTINGS, type LocalDetector } from '../../../proxy/model/settings.ts';
 import { DEFAULT_NODE_RULES } from '../../../proxy/node.ts';
 import type { ProxyOptions } from '../../../proxy/proxy.ts';
@@ -16,6 +17,9 @@ export interface ProxyArgs {
   'nodeport-addresses': string | undefined;
   'masquerade-all': boolean;
   'masquerade-bit': number;
+  'healthz-bind-address': string;
+  'metrics-bind-address': string;
+  'bind-address-hard-fail': boolean;
 }
 
 const MODES = ['ClusterCIDR', 'BridgeInterface', 'InterfaceNamePrefix'] as const;
@@ -66,7 +70,44 @@ export function withProxyFlags<T>(yargs: Argv<T>): Argv<T & ProxyArgs> {
       default: DEFAULT_NODE_RULES.masqueradeBit,
       group: GROUP,
       describe: 'the bit of the packet mark that asks for it',
+    })
+    .option('healthz-bind-address', {
+      type: 'string',
+      default: '0.0.0.0:10256',
+      group: GROUP,
+      describe: 'IP and port of /healthz, /livez and /readyz; empty for none',
+    })
+    .option('metrics-bind-address', {
+      type: 'string',
+      default: '127.0.0.1:10249',
+      group: GROUP,
+      describe: 'IP and port of /metrics and /proxyMode; empty for none',
+    })
+    .option('bind-address-hard-fail', {
+      type: 'boolean',
+      default: false,
+      group: GROUP,
+      describe: 'end when one of these is taken, instead of trying again',
     });
+}
+
+const HEALTHZ_PORT = 10_256;
+const METRICS_PORT = 10_249;
+
+/** Where the agent serves HTTP. Throws an Error that names the flag. */
+export function bindAddresses(args: ProxyArgs) {
+  const address = (flag: 'healthz-bind-address' | 'metrics-bind-address', port: number) => {
+    try {
+      return parseBindAddress(args[flag], port);
+    } catch (error) {
+      throw new Error(`--${flag}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  return {
+    healthzBindAddress: address('healthz-bind-address', HEALTHZ_PORT),
+    metricsBindAddress: address('metrics-bind-address', METRICS_PORT),
+    bindAddressHardFail: args['bind-address-hard-fail'],
+  };
 }
 
 /** What the flags mean. Throws an Error that names the flag, its value and what was expected. */

@@ -1,0 +1,115 @@
+import { RouteConnection } from '../../netlink/route/connection.ts';
+import { linkDel } from '../../netlink/route/link.ts';
+import { Netns } from '../../sys/netns.ts';
+import {
+  masqueradeAdd,
+  masqueradeCheck,
+  masqueradeDel,
+  masqueradeGc,
+} from '../masquerade/masquerade.ts';
+import { checkAddresses, checkVeth, ipsOf } from '../pod-interface/check.ts';
+import { describeLink, mustFind } from '../pod-interface/describe.ts';
+import { checkForwarding, enableForwarding } from '../pod-interface/forwarding.ts';
+import { ownerOf } from '../pod-interface/owner.ts';
+import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
+import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { openPodNetns } from '../protocol/netns.ts';
+import type { Call, Plugin } from '../protocol/plugin.ts';
+import { parsePtpConfig } from './config.ts';
+import { checkHostEnd, configureHostEnd, openHostEnd } from './host-end.ts';
+import { configurePodEnd } from './pod-end.ts';
+import { pointsOf } from './point.ts';
+
+/** Wires a pod to the node itself by a veth pair, with the node as its only neighbour. */
+export const ptp: Plugin = {
+  type: 'ptp',
+  about: 'ptp (podwire): wires a pod to the node by a pair of interfaces and routes',
+
+  add(call) {
+    const config = parsePtpConfig(call);
+    const { netns: path, ifName } = call.environment;
+    using podNetns = openPodNetns(path);
+    using hostNetns = Netns.current();
+    using host = RouteConnection.open();
+    using pod = RouteConnection.open(podNetns);
+    // Unless everything below succeeds, what was made is taken away again, last first.
+    using undo = new DisposableStack();
+    const owner = ownerOf(call);
+    const veth = makeVeth({ host, hostNetns, pod }, owner, config);
+    undo.defer(() => linkDel(host, veth.index));
+    openHostEnd(host, veth, config.enabledad);
+    const { ips: given, routes, dns } = ipamAdd(call);
+    undo.defer(() => ipamDel(call));
+    const points = pointsOf(given);
+    const POD_INTERFACE = 1; // after the host's end
+    const ips = given.map((ip) => ({ ...ip, interface: POD_INTERFACE }));
+    enableForwarding(points.map(({ gateway }) => gateway));
+    const podEnd = mustFind(pod, ifName);
+    configurePodEnd(pod, podNetns, podEnd, points, { ips, routes }, config.enabledad);
+    configureHostEnd(host, veth, points);
+    if (config.masquerade !== undefined) {
+      const addresses = ips.map(({ address }) => address);
+      masqueradeAdd(config.masquerade, addresses, owner);
+      undo.defer(() => masqueradeDel(owner));
+    }
+    const result = {
+      interfaces: [describeLink(veth), describeLink(podEnd, path)],
+      ips,
+      routes,
+      dns: config.dns ?? dns,
+    };
+    undo.move();
+    return result;
+  },
+
+  del(call) {
+    // Whatever fails, the rest is removed all the same.
+    using rest = new DisposableStack();
+    const owner = ownerOf(call);
+    rest.defer(() => hasIpam(call) && ipamDel(call));
+    rest.defer(() => masqueradeDel(owner));
+    removeVeth(owner, call.environment.netns);
+  },
+
+  check(call) {
+    const config = parsePtpConfig(call);
+    const { prevResult } = call.config;
+    if (prevResult === undefined) {
+      throw new CniError(CNI_CODE.invalidConfig, 'ptp: Required prevResult missing');
+    }
+    using podNetns = openPodNetns(call.environment.netns);
+    using host = RouteConnection.open();
+    using pod = RouteConnection.open(podNetns);
+    const { hostEnd, podEnd } = checkVeth(host, pod, call.environment, prevResult);
+    checkAddresses(pod, podEnd, prevResult);
+    const ips = ipsOf(prevResult, call.environment);
+    checkHostEnd(host, hostEnd, pointsOf(ips));
+    checkForwarding(ips.map(({ address }) => address.addr));
+    if (config.masquerade !== undefined) {
+      const addresses = ips.map(({ address }) => address);
+      masqueradeCheck(config.masquerade, addresses, ownerOf(call));
+    }
+    ipamCheck(call);
+  },
+
+  gc(call, valid) {
+    using rest = new DisposableStack();
+    const { name } = call.config;
+    rest.defer(() => hasIpam(call) && ipamGc(call, valid));
+    rest.defer(() => masqueradeGc(name, valid));
+    using host = RouteConnection.open();
+    removeStaleHostEnds(host, name, valid);
+  },
+
+  status(call) {
+    const config = parsePtpConfig(call);
+    config.masquerade?.status();
+    ipamStatus(call);
+  },
+};
+
+/** Without it ADD refused, so that there is nothing to take back. */
+function hasIpam(call: Call): boolean {
+  return ipamType(call) !== '';
+}
