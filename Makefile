@@ -33,6 +33,10 @@ bench-start: build ## how long a plugin takes to start, beside the reference plu
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/start.ts
 
+bench-cni: build ## what ADD and DEL of a pod cost, beside the reference plugins (needs root)
+	@$(NODE) test/peers/build.ts cni-plugins
+	@$(NODE) test/bench/cni.ts
+
 bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's own sockets
 	@$(NODE) test/peers/build.ts coredns
 	@$(NODE) test/bench/dns.ts
@@ -45,6 +49,11 @@ bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 
 fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
 	@$(NODE) test/fuzz/netlink.ts
+
+bench-proxy: setup ## Services in the kernel beside kube-proxy, five minutes (needs root); BENCH=--ours without it
+	@./scripts/setup.sh etcd-server
+	@$(NODE) test/peers/build.ts kubernetes
+	@$(NODE) test/bench/proxy.ts $(BENCH)
 
 bench-ipaddr: setup ## addresses beside ip-num, ipaddr.js and ip-address
 	@$(NODE) test/bench/ipaddr.ts

@@ -20,8 +20,8 @@ if [ -n "$lacking" ]; then
   apt-get update -qq
   # shellcheck disable=SC2086 # the list is meant to be split
   apt-get install -y -qq --no-install-recommends $lacking >/dev/null
-  # Tests start these for themselves; nothing is to serve DNS on the machine because of them.
-  for service in knot unbound; do
+  # Tests start these for themselves; nothing is to serve on the machine because of them.
+  for service in etcd knot unbound; do
     case "$lacking " in
       *" $service "*) systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
     esac

@@ -1,14 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
-import { ClusterDns } from '../dns/dns.ts';
-import { localAddresses } from '../dns/local-addresses.ts';
-import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
-import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
-import type { Addr } from '../ipaddr/addr.ts';
 import type { BindAddress } from '../proxy/config/bind-address.ts';
 import type { ProxyOptions } from '../proxy/proxy.ts';
+import { AgentDns, type AgentDnsOptions } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -22,15 +17,8 @@ export interface AgentOptions {
   readonly version: string;
   /** Directory of Kubernetes YAML. */
   readonly manifests: string;
-  readonly clusterDomain: string;
   readonly proxy: ProxyOptions;
-  readonly dnsAddress: string;
-  readonly dnsPort: number;
-  /** DNS threads. */
-  readonly dnsWorkers: number;
-  readonly dnsTtlSeconds: number;
-  /** Addresses to take over and answer on, in place of `dnsAddress`; none for that. */
-  readonly dnsNodeLocal: readonly Addr[];
+  readonly dns: AgentDnsOptions;
   /** Where /healthz, /livez and /readyz are answered; undefined: nowhere. */
   readonly healthzBindAddress: BindAddress | undefined;
   /** The same of /metrics. */
@@ -44,14 +32,14 @@ export interface AgentOptions {
 /** The daemon: a source, a store, and the two that follow it. */
 export class Agent {
   readonly #proxy: NodeProxy;
-  readonly #dns: ClusterDns;
+  readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #source: ManifestSource;
   readonly #http: readonly HttpServer[];
 
   private constructor(
     proxy: NodeProxy,
-    dns: ClusterDns,
+    dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     source: ManifestSource,
     http: readonly HttpServer[],
@@ -87,56 +75,43 @@ export class Agent {
     source.start();
     log.info({ objects: store.size, manifests: options.manifests }, 'manifests read');
     const proxy = undo.use(new NodeProxy(store, options.proxy, log, metrics));
-    const { dnsNodeLocal } = options;
-    const isNodeLocal = dnsNodeLocal.length > 0;
-    const dns = await ClusterDns.start(store, {
-      addresses: isNodeLocal ? dnsNodeLocal.map(String) : [options.dnsAddress],
-      port: options.dnsPort,
-      workers: options.dnsWorkers,
-      zone: {
-        ...KUBERNETES_ZONE_DEFAULTS,
-        zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
-        ttlSeconds: options.dnsTtlSeconds,
-        localAddresses: isNodeLocal ? dnsNodeLocal : localAddresses(options.dnsAddress),
-      },
-      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
-      onFailure,
-      onPublish: (publication) => {
-        metrics.published(publication);
-        const { names, durationSeconds } = publication;
-        log.debug({ names, durationSeconds }, 'DNS names published');
-      },
-      ...(options.spawnWorker === undefined ? {} : { spawnWorker: options.spawnWorker }),
-    });
+    const { nodeLocal: addresses } = options.dns;
+    const dns = await AgentDns.start(store, options.dns, { ...options, metrics, onFailure });
     metrics.dns = dns;
     let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
-      if (isNodeLocal) {
-        nodeLocal = new NodeLocalKeeper({ addresses: dnsNodeLocal, port: dns.server.port }, log);
-        log.info({ addresses: dnsNodeLocal.map(String) }, 'DNS addresses taken over');
+      if (addresses.length > 0) {
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       http = await serveHttp(options, proxy, metrics);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.server.port, http: http.map(({ address }) => address) }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
     return new Agent(proxy, dns, nodeLocal, source, http);
   }
 
+  /** Looks whether the Corefile has changed. */
+  async reload(): Promise<void> {
+    await this.#dns.reload();
+  }
+
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
+    // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
+    await stopDns(this.#dns, this.#nodeLocal);
     this.#source.close();
     this.#proxy.close();
     for (const http of this.#http) http.close();
-    await stopDns(this.#dns, this.#nodeLocal);
   }
 }
 
 /** A node that took addresses over gives them back while its server still answers. */
-async function stopDns(dns: ClusterDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
+async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): Promise<void> {
   const stop = () => dns.stop();
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }

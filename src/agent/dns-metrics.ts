@@ -1,25 +1,45 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ClusterDns, Publication } from '../dns/dns.ts';
+import type { NamedServer } from '../dns/dns.ts';
+import type { Publication } from '../dns/followed-zone.ts';
 import {
-  type Counters,
-  type Distribution,
-  DURATION_BOUNDS,
-  SIZE_BOUNDS,
-  sumDistributions,
-} from '../dns/server/counters.ts';
+  type Labels,
+  METRICS,
+  type MetricDefinition,
+  type MetricName,
+} from '../dns/plugin/metrics.ts';
+import { type Counters, type Distribution, sumDistributions } from '../dns/server/counters.ts';
 import { rcodeName, typeName } from '../dns/wire/constants.ts';
+import { DistributionMetric, type DistributionSample } from './distribution-metric.ts';
+import { PluginMetrics } from './plugin-metrics.ts';
 
-type Labels = Record<string, string>;
+/** What answers DNS, as far as metrics go. */
+export interface ServedDns {
+  readonly servers: readonly NamedServer[];
+}
 
-/** The DNS server's metrics, by CoreDNS's names; what CoreDNS does not count is `podwire_dns_*`. */
+/** What one thread counted in one zone, and the labels CoreDNS has for that. */
+interface Counted {
+  readonly own: Labels;
+  readonly proto: 'udp' | 'tcp';
+  readonly counters: Counters;
+}
+
+/**
+ * The DNS server's metrics, by CoreDNS's names; what CoreDNS does not count is `podwire_dns_*`. What
+ * threads answered is read from their memory, what plugins answered from `plugins`; every query is
+ * counted by the one that answered it.
+ */
 export class DnsMetrics {
+  readonly plugins = new PluginMetrics();
+  readonly #dns: () => ServedDns | undefined;
   readonly #names: Gauge;
   readonly #bytes: Gauge;
   readonly #programming: Histogram;
 
-  /** `dns` gives the server, once there is one; it is asked when somebody asks for metrics. */
-  constructor(registry: Registry, dns: () => ClusterDns | undefined) {
+  /** `dns` gives the servers, once there are some; it is asked when somebody asks for metrics. */
+  constructor(registry: Registry, dns: () => ServedDns | undefined) {
     const registers = [registry];
+    this.#dns = dns;
     this.#names = new Gauge({
       name: 'podwire_dns_names',
       help: 'Names in the DNS table',
@@ -37,8 +57,8 @@ export class DnsMetrics {
       buckets: Array.from({ length: 20 }, (_, index) => 0.001 * 2 ** index),
       registers,
     });
-    addCounters(registry, dns);
-    addDistributions(registry, dns);
+    for (const name of Object.keys(METRICS) as MetricName[]) this.#register(registry, name);
+    this.#registerOwn(registry);
   }
 
   published({ names, tableBytes, programming }: Publication): void {
@@ -48,204 +68,195 @@ export class DnsMetrics {
       this.#programming.observe({ service_kind: serviceKind }, durationSeconds);
     }
   }
-}
 
-/** The labels every metric of a CoreDNS server has; the zone is that of kubeadm's server block. */
-function serverLabels(dns: ClusterDns): Labels {
-  return { server: `dns://:${dns.server.port}`, zone: '.', view: '' };
-}
-
-function addCounters(registry: Registry, dns: () => ClusterDns | undefined): void {
-  const counter = (
-    name: string,
-    help: string,
-    labelNames: string[],
-    collect: (
-      add: (labels: Labels, count: number) => void,
-      udp: readonly Counters[],
-      tcp: Counters,
-      own: Labels,
-    ) => void,
-  ) =>
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        const server = dns();
-        if (server === undefined) return;
-        const { udp, tcp } = server.server.counters();
-        this.reset();
-        collect((labels, count) => this.inc(labels, count), udp, tcp, serverLabels(server));
-      },
-    });
-  const own = ['server', 'zone', 'view'];
-  const byProto = (udp: readonly Counters[], tcp: Counters) => [
-    ...udp.map((counters) => ({ proto: 'udp', counters })),
-    { proto: 'tcp', counters: tcp },
-  ];
-  counter(
-    'coredns_dns_requests_total',
-    'DNS queries',
-    [...own, 'proto', 'family', 'type'],
-    (add, udp, tcp, labels) => {
-      for (const { proto, counters } of byProto(udp, tcp)) {
-        for (const [family, value] of [
-          ['1', 4],
-          ['2', 6],
-        ] as const) {
-          for (const [type, count] of counters.requests(value)) {
-            if (count === 0) continue;
-            const name = type === undefined ? 'other' : typeName(type);
-            add({ ...labels, proto, family, type: name }, count);
-          }
-        }
-      }
-    },
-  );
-  counter(
-    'coredns_dns_responses_total',
-    'DNS answers by response code',
-    [...own, 'rcode', 'plugin'],
-    (add, udp, tcp, labels) => {
-      for (const { counters } of byProto(udp, tcp)) {
-        for (const [rcode, count] of counters.responses()) {
-          if (count === 0) continue;
-          add({ ...labels, rcode: rcodeName(rcode), plugin: 'kubernetes' }, count);
-        }
-      }
-    },
-  );
-  counter(
-    'coredns_dns_do_requests_total',
-    'DNS queries with DO set',
-    own,
-    (add, udp, tcp, labels) => {
-      for (const counters of [...udp, tcp]) add(labels, counters.totals().dnssecOk);
-    },
-  );
-  counter(
-    'podwire_dns_dropped_total',
-    'DNS queries without an answer: the kernel had no room, they had waited too long, or too many waited to be forwarded',
-    ['reason'],
-    (add, udp) => {
-      for (const each of udp) {
-        const { kernelDrops, staleDrops, handoverDrops } = each.totals();
-        add({ reason: 'receive_buffer' }, kernelDrops);
-        add({ reason: 'stale' }, staleDrops);
-        add({ reason: 'handover_queue' }, handoverDrops);
-      }
-    },
-  );
-  counter(
-    'podwire_dns_handed_over_total',
-    'DNS queries that the table had no answer for and somebody else was asked',
-    [],
-    (add, udp) => {
-      for (const each of udp) add({}, each.totals().handovers);
-    },
-  );
-  counter(
-    'podwire_dns_send_errors_total',
-    'DNS answers the kernel refused to send',
-    [],
-    (add, udp) => {
-      for (const each of udp) add({}, each.totals().sendErrors);
-    },
-  );
-  new Counter({
-    name: 'podwire_dns_tcp_refused_total',
-    help: 'TCP connections closed at once, for there were too many',
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(dns()?.server.refusedConnections ?? 0);
-    },
-  });
-}
-
-function addDistributions(registry: Registry, dns: () => ClusterDns | undefined): void {
-  const add = (
-    name: string,
-    help: string,
-    bounds: readonly number[],
-    of: (counters: Counters) => Distribution,
-    withProto: boolean,
-  ): void => {
-    registry.registerMetric(
-      new SharedHistogram(name, help, bounds, () => {
-        const server = dns();
-        if (server === undefined) return [];
-        const { udp, tcp } = server.server.counters();
-        const own = serverLabels(server);
-        if (!withProto) return [{ labels: own, value: sumDistributions([...udp, tcp].map(of)) }];
-        return [
-          { labels: { ...own, proto: 'udp' }, value: sumDistributions(udp.map(of)) },
-          { labels: { ...own, proto: 'tcp' }, value: of(tcp) },
-        ];
-      }),
+  #counted(): Counted[] {
+    return (this.#dns()?.servers ?? []).flatMap(({ label, server }) =>
+      server.counters().map(({ zone, transport, counters }) => ({
+        own: { server: label, zone: zone === '' ? 'dropped' : zone, view: '' },
+        proto: transport,
+        counters,
+      })),
     );
-  };
-  const sizes = [...SIZE_BOUNDS];
-  add(
-    'coredns_dns_request_duration_seconds',
-    'From when a query was received to when its answer was sent',
-    DURATION_BOUNDS,
-    (counters) => counters.durations,
-    false,
-  );
-  add(
-    'coredns_dns_request_size_bytes',
-    'Size of DNS queries',
-    sizes,
-    (counters) => counters.requestSizes,
-    true,
-  );
-  add(
-    'coredns_dns_response_size_bytes',
-    'Size of DNS answers',
-    sizes,
-    (counters) => counters.responseSizes,
-    true,
-  );
+  }
+
+  #register(registry: Registry, name: MetricName): void {
+    const definition: MetricDefinition = METRICS[name];
+    const { kind, help, labels, buckets = [] } = definition;
+    const { plugins } = this;
+    if (kind === 'histogram') {
+      const read = () => [...this.#distributions(name), ...plugins.distributions(name)];
+      registry.registerMetric(new DistributionMetric(name, help, buckets, read));
+      return;
+    }
+    const counts = THREAD_COUNTS[name];
+    const options = { name, help, labelNames: [...labels], registers: [registry] };
+    const values = (): Sample[] => [
+      ...(counts === undefined ? [] : this.#counted().flatMap(counts)),
+      ...plugins.numbers(name),
+    ];
+    if (kind === 'counter') {
+      new Counter({
+        ...options,
+        collect() {
+          this.reset();
+          for (const { labels: own, value } of values()) this.inc({ ...own }, value);
+        },
+      });
+    } else {
+      new Gauge({
+        ...options,
+        collect() {
+          this.reset();
+          for (const { labels: own, value } of values()) this.set({ ...own }, value);
+        },
+      });
+    }
+  }
+
+  /** What threads observed, their series put together. */
+  #distributions(name: MetricName): DistributionSample[] {
+    const of = THREAD_DISTRIBUTIONS[name];
+    if (of === undefined) return [];
+    const series = new Map<string, { labels: Labels; values: Distribution[] }>();
+    for (const { own, proto, counters } of this.#counted()) {
+      const value = of.read(counters);
+      const isEmpty = value.counts.every((count) => count === 0);
+      if (isEmpty) continue;
+      const labels = of.withProto ? { ...own, proto } : own;
+      const key = Object.values(labels).join(' ');
+      const known = series.get(key);
+      if (known === undefined) series.set(key, { labels, values: [value] });
+      else known.values.push(value);
+    }
+    return [...series.values()].map(({ labels, values }) => ({
+      labels,
+      value: sumDistributions(values),
+    }));
+  }
+
+  #registerOwn(registry: Registry): void {
+    const counter = (
+      name: string,
+      help: string,
+      labelNames: readonly string[],
+      collect: () => readonly Sample[],
+    ) =>
+      new Counter({
+        name,
+        help,
+        labelNames: [...labelNames],
+        registers: [registry],
+        collect() {
+          this.reset();
+          for (const { labels, value } of collect()) this.inc({ ...labels }, value);
+        },
+      });
+    const totals = () => this.#counted().map(({ counters }) => counters.totals());
+    counter(
+      'podwire_dns_dropped_total',
+      'DNS queries without an answer: the kernel had no room, they had waited too long, or too many waited to be forwarded',
+      ['reason'],
+      () =>
+        totals().flatMap(({ kernelDrops, staleDrops, handoverDrops }) => [
+          { labels: { reason: 'receive_buffer' }, value: kernelDrops },
+          { labels: { reason: 'stale' }, value: staleDrops },
+          { labels: { reason: 'handover_queue' }, value: handoverDrops },
+        ]),
+    );
+    counter(
+      'podwire_dns_handed_over_total',
+      'DNS queries that the table had no answer for and somebody else was asked',
+      [],
+      () => totals().map(({ handovers }) => ({ labels: {}, value: handovers })),
+    );
+    counter('podwire_dns_send_errors_total', 'DNS answers the kernel refused to send', [], () =>
+      totals().map(({ sendErrors }) => ({ labels: {}, value: sendErrors })),
+    );
+    counter(
+      'podwire_dns_tcp_refused_total',
+      'TCP connections closed at once, for there were too many',
+      [],
+      () =>
+        (this.#dns()?.servers ?? []).map(({ server }) => ({
+          labels: {},
+          value: server.refusedConnections,
+        })),
+    );
+  }
 }
 
-/** A histogram whose counts are kept elsewhere, and read when somebody asks. */
-class SharedHistogram extends Histogram {
-  readonly #own: string;
-  readonly #help: string;
-  readonly #bounds: readonly number[];
-  readonly #read: () => { readonly labels: Labels; readonly value: Distribution }[];
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
 
-  constructor(
-    name: string,
-    help: string,
-    bounds: readonly number[],
-    read: () => { readonly labels: Labels; readonly value: Distribution }[],
-  ) {
-    super({ name, help, registers: [] });
-    this.#own = name;
-    this.#help = help;
-    this.#bounds = bounds;
-    this.#read = read;
-  }
+/** What threads count of what plugins count too. */
+const THREAD_COUNTS: { readonly [Name in MetricName]?: (counted: Counted) => Sample[] } = {
+  coredns_dns_requests_total: ({ own, proto, counters }) =>
+    ([4, 6] as const).flatMap((version) =>
+      [...counters.requests(version)]
+        .filter(([, value]) => value > 0)
+        .map(([type, value]) => ({
+          labels: {
+            ...own,
+            proto,
+            family: version === 4 ? '1' : '2',
+            type: type === undefined ? 'other' : typeName(type),
+          },
+          value,
+        })),
+    ),
+  coredns_dns_responses_total: ({ own, counters }) =>
+    (['table', 'cache'] as const).flatMap((from) =>
+      [...counters.responses(from)]
+        .filter(([, value]) => value > 0)
+        .map(([rcode, value]) => ({
+          labels: {
+            ...own,
+            rcode: rcodeName(rcode),
+            plugin: from === 'table' ? 'kubernetes' : 'cache',
+          },
+          value,
+        })),
+    ),
+  coredns_dns_do_requests_total: ({ own, counters }) => {
+    const { dnssecOk } = counters.totals();
+    return dnssecOk === 0 ? [] : [{ labels: own, value: dnssecOk }];
+  },
+  coredns_cache_requests_total: (counted) => {
+    const value = cacheHits(counted.counters);
+    return value === 0 ? [] : [{ labels: cacheLabels(counted), value }];
+  },
+  coredns_cache_hits_total: (counted) => {
+    const { cacheDenials } = counted.counters.totals();
+    const values = { denial: cacheDenials, success: cacheHits(counted.counters) - cacheDenials };
+    return Object.entries(values)
+      .filter(([, value]) => value > 0)
+      .map(([type, value]) => ({ labels: { ...cacheLabels(counted), type }, value }));
+  },
+};
 
-  /** What the registry asks, and `get` too (prom-client 15); its types do not tell. */
-  async getForPromString(): Promise<object> {
-    const values = this.#read().flatMap(({ labels, value: { counts, sum } }) => {
-      let total = 0;
-      const buckets = counts.map((count, index) => {
-        total += count;
-        const le = this.#bounds[index] ?? '+Inf';
-        return { labels: { ...labels, le }, value: total, metricName: `${this.#own}_bucket` };
-      });
-      return [
-        ...buckets,
-        { labels, value: sum, metricName: `${this.#own}_sum` },
-        { labels, value: total, metricName: `${this.#own}_count` },
-      ].map((value) => ({ ...value, sharedLabels: {} }));
-    });
-    return { name: this.#own, help: this.#help, type: 'histogram', values, aggregator: 'sum' };
-  }
+const THREAD_DISTRIBUTIONS: {
+  readonly [Name in MetricName]?: {
+    readonly read: (counters: Counters) => Distribution;
+    readonly withProto: boolean;
+  };
+} = {
+  coredns_dns_request_duration_seconds: {
+    read: (counters) => counters.durations,
+    withProto: false,
+  },
+  coredns_dns_request_size_bytes: { read: (counters) => counters.requestSizes, withProto: true },
+  coredns_dns_response_size_bytes: { read: (counters) => counters.responseSizes, withProto: true },
+};
+
+function cacheHits(counters: Counters): number {
+  return counters
+    .responses('cache')
+    .values()
+    .reduce((sum, count) => sum + count, 0);
+}
+
+function cacheLabels({ own: { server = '', zone = '' } }: Counted): Labels {
+  return { server, zones: zone, view: '' };
 }

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClusterDns, Publication } from '../dns/dns.ts';
-import { DnsMetrics } from './dns-metrics.ts';
+import type { Publication } from '../dns/followed-zone.ts';
+import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import type { PluginMetrics } from './plugin-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
 export class AgentMetrics {
@@ -13,7 +14,7 @@ export class AgentMetrics {
   readonly #livez: Counter;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
-  #dns: ClusterDns | undefined;
+  #dns: ServedDns | undefined;
 
   constructor(version: string) {
     const registers = [this.registry];
@@ -59,8 +60,13 @@ export class AgentMetrics {
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
-  /** The server whose counts are shown. */
-  set dns(dns: ClusterDns) {
+  /** Where the plugins of a Corefile count. */
+  get plugins(): PluginMetrics {
+    return this.#dnsMetrics.plugins;
+  }
+
+  /** The servers whose counts are shown. */
+  set dns(dns: ServedDns) {
     this.#dns = dns;
   }
 

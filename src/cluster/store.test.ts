@@ -83,6 +83,20 @@ describe('Store', () => {
     expect(store.slicesOf('default', 'none')).toEqual([]);
   });
 
+  it('takes single changes, and leaves all else', () => {
+    const store = new Store();
+    store.replace([service('a', '10.0.0.1'), slice('a-1', 'a'), service('b', '10.0.0.2')]);
+    const touched: string[][] = [];
+    store.subscribe((_, names) => touched.push([...names]));
+    expect(store.update([service('a', '10.0.0.1')])).toBe(false);
+    expect(store.update([service('a', '10.0.0.3')])).toBe(true);
+    expect(store.update([], ['EndpointSlice/default/a-1', 'Service/default/none'])).toBe(true);
+    expect(store.update([service('c', '10.0.0.4')], ['Service/default/b'])).toBe(true);
+    expect(touched).toEqual([['default/a'], ['default/a'], ['default/b', 'default/c']]);
+    expect([...store.services.keys()]).toEqual(['default/a', 'default/c']);
+    expect(store.slicesOf('default', 'a')).toEqual([]);
+  });
+
   it('stops telling who does not want to hear', () => {
     const store = new Store();
     let calls = 0;

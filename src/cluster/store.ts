@@ -82,8 +82,8 @@ class Touched {
 type Slices = Map<string, Map<string, EndpointSlice>>;
 
 /**
- * The cluster's objects in memory. A source hands over all the objects it has; the store finds
- * the difference and tells the consumers only when there is one.
+ * The cluster's objects in memory. A source hands over all the objects it has, or those that it was
+ * told of; the store finds the difference and tells the consumers only when there is one.
  */
 export class Store implements ClusterState {
   generation = 0;
@@ -113,12 +113,25 @@ export class Store implements ClusterState {
 
   /** Makes `objects` all there is. Gives whether anything changed. */
   replace(objects: readonly ClusterObject[]): boolean {
+    const wanted = new Set(objects.map(objectKey));
+    return this.update(
+      objects,
+      [...this.#objects.keys()].filter((key) => !wanted.has(key)),
+    );
+  }
+
+  /**
+   * Puts `objects` in the place of those of the same key, and takes those of the keys `deleted` away;
+   * all others stay. Gives whether anything changed.
+   */
+  update(objects: readonly ClusterObject[], deleted: readonly string[] = []): boolean {
     const touched = new Touched();
-    const wanted = new Map(objects.map((object) => [objectKey(object), object]));
-    for (const [key, object] of this.#objects) {
-      if (!wanted.has(key)) this.#remove(key, object, touched);
+    for (const key of deleted) {
+      const object = this.#objects.get(key);
+      if (object !== undefined) this.#remove(key, object, touched);
     }
-    for (const [key, object] of wanted) {
+    for (const object of objects) {
+      const key = objectKey(object);
       const before = this.#objects.get(key);
       if (before !== undefined) {
         if (isSame(before, object)) continue;

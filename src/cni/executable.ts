@@ -1,4 +1,5 @@
 import { readSync, writeSync } from 'node:fs';
+import { exitNow } from '../sys/exit.ts';
 import { bridge } from './bridge/plugin.ts';
 import { hostLocal } from './host-local-ipam/plugin.ts';
 import { ipvlan } from './ipvlan/plugin.ts';
@@ -9,9 +10,13 @@ import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
 import { ptp } from './ptp/plugin.ts';
 import { staticIpam } from './static/plugin.ts';
+import { vxlanPlugin } from './vxlan/plugin.ts';
+
+/** It wires its pods by bridge, which it is given and does not import. */
+const vxlan = vxlanPlugin(bridge);
 
 const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam].map((plugin) => [
+  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam, vxlan].map((plugin) => [
     plugin.type,
     plugin,
   ]),
@@ -31,19 +36,20 @@ const STDIN_BYTES_MAX = 16 << 20;
 const STDIN_CHUNK_BYTES = 64 << 10;
 
 /**
- * Acts as the plugin of the name `type` on this process's environment, stdin and stdout. Gives
- * false when there is no such plugin.
+ * Acts as the plugin of the name `type` on this process's environment, stdin and stdout, and ends the
+ * process. Gives false when there is no such plugin.
  */
 export function runAsPlugin(type: string): boolean {
   const plugin = plugins.get(type);
   if (plugin === undefined) return false;
-  process.exitCode = runPlugin(plugin, {
+  const status = runPlugin(plugin, {
     env: process.env,
     readStdin,
     writeStdout: (text) => writeAll(1, text),
     writeStderr: (text) => writeAll(2, text),
     inProcess: ipamPlugins,
   });
+  exitNow(status);
   return true;
 }
 

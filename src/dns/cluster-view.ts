@@ -13,10 +13,9 @@ const REPLY_BYTES_MAX = 65_535;
 
 /** What there is of a cluster for plugins to see. */
 export interface ClusterViewSource {
-  readonly table: () => Table;
+  readonly table: Table;
   readonly state: ClusterState;
   readonly domain: string;
-  readonly isSynced: () => boolean;
 }
 
 /** The cluster as plugins see it: the same table and the same answers as the threads'. */
@@ -35,8 +34,14 @@ export class TableClusterView implements ClusterView {
     const wire = encodeMessage(request);
     const client = context.client.toBytes();
     const answerer = this.#answerer;
-    const table = this.#source.table();
-    const length = answerer.answer(table, wire, wire.length, this.#reply, true, client);
+    const length = answerer.answer(
+      this.#source.table,
+      wire,
+      wire.length,
+      this.#reply,
+      true,
+      client,
+    );
     if (length === 0 || answerer.outcome === OUTCOME.OUTSIDE) return undefined;
     if (answerer.outcome === OUTCOME.FALLTHROUGH) return undefined;
     const message = parseMessage(this.#reply.slice(0, length));
@@ -54,6 +59,8 @@ export class TableClusterView implements ClusterView {
   }
 
   notReady(): string | undefined {
-    return this.#source.isSynced() ? undefined : 'the objects of the cluster are not complete yet';
+    return this.#source.table.isSynced
+      ? undefined
+      : 'the objects of the cluster are not complete yet';
   }
 }

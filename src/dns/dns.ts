@@ -1,30 +1,14 @@
-import { isHeadless } from '../cluster/objects.ts';
-import type { ClusterState, Store } from '../cluster/store.ts';
-import { ClusterZone } from './cluster-zone.ts';
+import type { ClusterZone } from './cluster-zone.ts';
+import { FollowedZone, type Publication, type ZoneSource } from './followed-zone.ts';
+import { Routes } from './server/routes.ts';
 import { DnsServer, type DnsServerOptions } from './server/server.ts';
 import type { KubernetesZoneOptions } from './zone/options.ts';
 
-/** When the endpoints of a slice changed (core/v1 EndpointsLastChangeTriggerTime). */
-const TRIGGER_TIME = 'endpoints.kubernetes.io/last-change-trigger-time';
-
-/** One change, from the moment pods changed to that in which DNS says so. */
-export interface Programming {
-  /** As CoreDNS labels it. */
-  readonly serviceKind: 'cluster_ip' | 'headless_with_selector';
-  readonly durationSeconds: number;
-}
-
-/** What was published. */
-export interface Publication {
-  readonly names: number;
-  readonly tableBytes: number;
-  readonly durationSeconds: number;
-  readonly programming: readonly Programming[];
-}
-
 /** What the cluster DNS is started with. */
-export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'table'> {
+export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'routes'> {
   readonly zone: KubernetesZoneOptions;
+  /** By default all names are the zone's. */
+  readonly routes?: (own: Routes) => Routes;
   /** Whether the store has all there is; without it what is missing is SERVFAIL until `setSynced`. */
   readonly isSynced?: boolean;
   /** Address space for the table, by default TABLE_BYTES_MAX. */
@@ -32,53 +16,42 @@ export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'table'> {
   readonly onPublish?: (publication: Publication) => void;
 }
 
-/** What a store is to the DNS server. */
-type Source = ClusterState & Pick<Store, 'subscribe'>;
+/** A server and what CoreDNS would call it. */
+export interface NamedServer {
+  /** Such as `dns://:53`. */
+  readonly label: string;
+  readonly server: DnsServer;
+}
 
-/** Keeps a DNS server's answers equal to the Services of a store, at once. */
+/** A DNS server that answers for one zone from the Services of a store, and for nothing else. */
 export class ClusterDns {
   readonly server: DnsServer;
-  readonly zone: ClusterZone;
-  readonly #options: ClusterDnsOptions;
-  readonly #unsubscribe: () => void;
-  /** By Service, the newest time of a change that was measured. */
-  readonly #triggers = new Map<string, string>();
+  readonly #followed: FollowedZone;
 
-  private constructor(
-    server: DnsServer,
-    zone: ClusterZone,
-    store: Source,
-    options: ClusterDnsOptions,
-  ) {
+  private constructor(server: DnsServer, followed: FollowedZone) {
     this.server = server;
-    this.zone = zone;
-    this.#options = options;
-    this.#unsubscribe = store.subscribe((state, services, others) => {
-      const start = performance.now();
-      try {
-        this.zone.update(state, services, others);
-      } catch (error) {
-        options.onFailure(error as Error);
-        return;
-      }
-      this.#published(start, this.#programming(state, services));
-    });
+    this.#followed = followed;
   }
 
   /** Takes over what the store has and starts to listen. Rejects when it can't listen. */
-  static async start(store: Source, options: ClusterDnsOptions): Promise<ClusterDns> {
-    const start = performance.now();
-    const zone = new ClusterZone(options.zone, options.tableBytes);
-    zone.load(store);
-    zone.setSynced(options.isSynced ?? true);
-    const dns = new ClusterDns(
-      await DnsServer.start({ ...options, table: zone.table }),
-      zone,
-      store,
-      options,
-    );
-    dns.#published(start, []);
-    return dns;
+  static async start(store: ZoneSource, options: ClusterDnsOptions): Promise<ClusterDns> {
+    const followed = new FollowedZone(store, options);
+    try {
+      const own = Routes.of(followed.zone.table);
+      const routes = options.routes?.(own) ?? own;
+      return new ClusterDns(await DnsServer.start({ ...options, routes }), followed);
+    } catch (error) {
+      followed[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get servers(): readonly NamedServer[] {
+    return [{ label: `dns://:${this.server.port}`, server: this.server }];
+  }
+
+  get zone(): ClusterZone {
+    return this.#followed.zone;
   }
 
   /** Says whether what the store does not have is known not to exist. */
@@ -87,36 +60,7 @@ export class ClusterDns {
   }
 
   async stop(): Promise<void> {
-    this.#unsubscribe();
+    this.#followed[Symbol.dispose]();
     await this.server.stop();
-  }
-
-  #published(start: number, programming: readonly Programming[]): void {
-    this.#options.onPublish?.({
-      names: this.zone.nameCount,
-      tableBytes: this.zone.usedBytes,
-      durationSeconds: (performance.now() - start) / 1000,
-      programming,
-    });
-  }
-
-  #programming(state: ClusterState, services: readonly string[]): Programming[] {
-    const now = Date.now();
-    return services.flatMap((key) => {
-      const service = state.services.get(key);
-      if (service === undefined) {
-        this.#triggers.delete(key);
-        return [];
-      }
-      const slices = state.slicesOf(service.metadata.namespace, service.metadata.name);
-      const times = slices.map(({ metadata }) => metadata.annotations[TRIGGER_TIME] ?? '');
-      const newest = times.sort().at(-1) ?? '';
-      if (newest === '' || newest <= (this.#triggers.get(key) ?? '')) return [];
-      this.#triggers.set(key, newest);
-      const durationSeconds = (now - Date.parse(newest)) / 1000;
-      if (!(durationSeconds >= 0)) return [];
-      const serviceKind = isHeadless(service) ? 'headless_with_selector' : 'cluster_ip';
-      return [{ serviceKind, durationSeconds }];
-    });
   }
 }

@@ -105,13 +105,26 @@ export class Connection implements Disposable {
     const { operation } = request;
     this.#exclusively(operation, () => {
       const sequence = this.#send(request, NLM_F_ACK);
-      let ack: Ack | 'lost' | undefined;
-      do {
-        ack = this.#receive(operation, sequence, onMessage);
-        if (ack === 'lost') throw new AnswerLostError(operation);
-      } while (ack === undefined);
-      if (ack.errno !== 0) throw refusal(request, ack);
+      this.#receiveAck(request, sequence, onMessage);
     });
+  }
+
+  /**
+   * Starts a request that the kernel takes long over, so that something else can be done meanwhile,
+   * but nothing on this connection. The function it gives waits for the ack, and throws what `execute`
+   * throws; it must be called.
+   */
+  start(request: Request): () => void {
+    this.#enter(request.operation);
+    const sequence = this.#encode(request, NLM_F_ACK);
+    this.#transport.sendAside(this.#writer.bytes());
+    return () => {
+      try {
+        this.#receiveAck(request, sequence);
+      } finally {
+        this.#busy = false;
+      }
+    };
   }
 
   /**
@@ -215,6 +228,13 @@ export class Connection implements Disposable {
   }
 
   #send(request: Request, flags: number): number {
+    const sequence = this.#encode(request, flags);
+    this.#transport.send(this.#writer.bytes());
+    return sequence;
+  }
+
+  /** Writes the request to the buffer, and gives its sequence number. */
+  #encode(request: Request, flags: number): number {
     const sequence = this.nextSequence();
     const header = {
       type: request.type,
@@ -223,8 +243,17 @@ export class Connection implements Disposable {
     };
     this.#writer.clear();
     encodeMessage(this.#writer, header, () => request.write(this.#writer));
-    this.#transport.send(this.#writer.bytes());
     return sequence;
+  }
+
+  #receiveAck(request: Request, sequence: number, onMessage?: OnMessage): void {
+    const { operation } = request;
+    let ack: Ack | 'lost' | undefined;
+    do {
+      ack = this.#receive(operation, sequence, onMessage);
+      if (ack === 'lost') throw new AnswerLostError(operation);
+    } while (ack === undefined);
+    if (ack.errno !== 0) throw refusal(request, ack);
   }
 
   /**

@@ -5,6 +5,8 @@
 export interface Transport extends Disposable {
   /** Sends one datagram, which is handled before this returns. */
   send(datagram: Uint8Array): void;
+  /** Has another thread send one datagram, and does not wait until it is handled. */
+  sendAside(datagram: Uint8Array): void;
   /**
    * The next datagram; undefined when none came within the timeout, or with `wait: false` when none
    * is there now. The bytes are valid until the next receive. Throws SysError; ENOBUFS says that

@@ -7,7 +7,7 @@ import { type ModelSettings, withNode } from './model/settings.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 import type { NodeRules } from './node.ts';
 
-/** Changes that come within this time of the first are sent together. */
+/** A change is sent at once when the last sync was this long ago; those that follow sooner, together. */
 const SETTLE_MS = 5;
 /** What somebody else changed is repaired this long after they began, for they may not be done. */
 const REPAIR_MS = 100;
@@ -62,6 +62,8 @@ export class ServiceProxy implements Disposable {
   readonly #resync: NodeJS.Timeout;
   #node: NodeRules;
   #settling: NodeJS.Timeout | undefined;
+  #next: NodeJS.Immediate | undefined;
+  #syncedAtMs = 0;
   #repair: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MIN_MS;
@@ -103,9 +105,8 @@ export class ServiceProxy implements Disposable {
     this.#unsubscribe();
     this.#watch?.[Symbol.dispose]();
     clearInterval(this.#resync);
-    clearTimeout(this.#settling);
     clearTimeout(this.#repair);
-    clearTimeout(this.#retry);
+    this.#unschedule();
   }
 
   [Symbol.dispose](): void {
@@ -118,7 +119,11 @@ export class ServiceProxy implements Disposable {
     if (nodeChanged || others.serviceCidrs.length > 0) this.#node = this.#nodeRules(state);
     if (nodeChanged) this.#table.reset(this.#settings(state), state);
     else this.#table.update(state, touched);
-    this.#settling ??= setTimeout(() => this.#sync(), SETTLE_MS);
+    if (this.#settling !== undefined || this.#next !== undefined) return;
+    const idleMs = performance.now() - this.#syncedAtMs;
+    // Not within the store's call: all listeners come first, and what else it is told in this turn.
+    if (idleMs >= SETTLE_MS) this.#next = setImmediate(() => this.#sync());
+    else this.#settling = setTimeout(() => this.#sync(), SETTLE_MS - idleMs);
   }
 
   #settings(state: ClusterState): ModelSettings {
@@ -159,10 +164,16 @@ export class ServiceProxy implements Disposable {
     }, REPAIR_MS);
   }
 
-  #sync(): void {
+  #unschedule(): void {
     clearTimeout(this.#settling);
-    this.#settling = undefined;
+    clearImmediate(this.#next);
     clearTimeout(this.#retry);
+    this.#settling = undefined;
+    this.#next = undefined;
+  }
+
+  #sync(): void {
+    this.#unschedule();
     const start = performance.now();
     const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;
@@ -182,6 +193,7 @@ export class ServiceProxy implements Disposable {
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     }
     this.#synced = failure === undefined;
+    this.#syncedAtMs = performance.now();
     this.#events.onSync({
       result,
       error: failure,

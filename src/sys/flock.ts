@@ -31,9 +31,21 @@ export interface FileLock extends Disposable {
  * throws LockTimeoutError then. flock has no deadline of its own, hence the polling.
  */
 export function lockFile(path: string, options: { timeoutMs: number; mode?: number }): FileLock {
-  const fd = openSync(path, 'a', options.mode ?? 0o600);
+  return lockOpened(openSync(path, 'a', options.mode ?? 0o600), path, options.timeoutMs);
+}
+
+/**
+ * Takes the lock on the network namespace the thread is in: flock(2) on the namespace itself, so
+ * there is no file to make, and namespaces don't wait for one another. Otherwise as `lockFile`.
+ */
+export function lockNetns(options: { timeoutMs: number }): FileLock {
+  const path = '/proc/thread-self/ns/net';
+  return lockOpened(openSync(path, 'r'), path, options.timeoutMs);
+}
+
+function lockOpened(fd: number, path: string, timeoutMs: number): FileLock {
   try {
-    acquire(fd, path, options.timeoutMs);
+    acquire(fd, path, timeoutMs);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -48,15 +60,20 @@ export function lockFile(path: string, options: { timeoutMs: number; mode?: numb
 }
 
 function acquire(fd: number, path: string, timeoutMs: number): void {
-  const deadline = performance.now() + timeoutMs;
+  const deadlineMs = clockMs() + timeoutMs;
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   let pauseMs = POLL_MIN_MS;
   while (libc.flock(fd, LOCK_EX | LOCK_NB) !== 0) {
     const reason = errno();
     if (reason !== EAGAIN && reason !== EINTR) throw new SysError('flock', reason, path);
-    if (performance.now() >= deadline) throw new LockTimeoutError(path, timeoutMs);
+    if (clockMs() >= deadlineMs) throw new LockTimeoutError(path, timeoutMs);
     // Waiting a random part of the pause keeps many waiters from marching in step.
     Atomics.wait(sleeper, 0, 0, Math.ceil(pauseMs * Math.random()));
     pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS);
   }
+}
+
+/** Time that never goes back. Loading `performance` would cost a plugin milliseconds. */
+function clockMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
 }

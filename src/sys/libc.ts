@@ -1,4 +1,10 @@
-import { dlopen, getInt32, getRawPointer } from 'node:ffi';
+import {
+  DynamicLibrary,
+  type FunctionDefinitions,
+  getInt32,
+  getRawPointer,
+  type WrappedFunctionsFromDefinitions,
+} from 'node:ffi';
 import { endianness } from 'node:os';
 import { SysError } from './errno.ts';
 
@@ -7,8 +13,11 @@ import { SysError } from './errno.ts';
  * a change of that experimental interface, or another FFI behind it, is a change here alone.
  * Signatures are those of glibc on 64-bit Linux: int is i32, size_t is u64, ssize_t is i64.
  */
-const { functions } = dlopen(null, {
+const signatures = {
+  /** From OpenSSL, which is inside Node's executable. */
+  SHA512: { arguments: ['buffer', 'u64', 'buffer'], return: 'pointer' },
   __errno_location: { arguments: [], return: 'pointer' },
+  _exit: { arguments: ['i32'], return: 'void' },
   bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
   connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
@@ -33,16 +42,33 @@ const { functions } = dlopen(null, {
   syscall: { arguments: ['i64', 'i64', 'buffer', 'u64'], return: 'i64' },
   umount2: { arguments: ['buffer', 'i32'], return: 'i32' },
   unshare: { arguments: ['i32'], return: 'i32' },
-});
+} as const satisfies FunctionDefinitions;
 
 /** The libc functions, typed. Results are raw: use `check` or compare with -1 and read `errno()`. */
-export const libc = functions;
+export const libc = resolvedWhenUsed(signatures);
+
+/** Resolving all of them takes longer than all calls of the few that a plugin needs. */
+function resolvedWhenUsed<const T extends FunctionDefinitions>(
+  definitions: T,
+): WrappedFunctionsFromDefinitions<T> {
+  const library = new DynamicLibrary(null);
+  const table = {};
+  for (const [name, signature] of Object.entries(definitions)) {
+    const resolve = (): unknown => {
+      const value = library.getFunction(name, signature);
+      Object.defineProperty(table, name, { value, enumerable: true });
+      return value;
+    };
+    Object.defineProperty(table, name, { get: resolve, enumerable: true, configurable: true });
+  }
+  return table as WrappedFunctionsFromDefinitions<T>;
+}
 
 /* Structures are written little-endian below; podwire supports x86-64 and arm64 only. */
 if (endianness() !== 'LE') throw new Error('podwire runs on little-endian machines only');
 
 /* Each thread has its own errno and loads this module for itself, so the address is taken once. */
-const errnoPointer = functions.__errno_location();
+const errnoPointer = libc.__errno_location();
 
 /** The calling thread's errno. Meaningful only right after a libc call that failed. */
 export function errno(): number {

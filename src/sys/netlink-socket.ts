@@ -1,3 +1,4 @@
+import { write } from 'node:fs';
 import { EAGAIN, EINTR, SysError } from './errno.ts';
 import { type Fd, openSocket, setOption, setReceiveTimeout, trySetOption } from './fd.ts';
 import { check, errno, libc } from './libc.ts';
@@ -85,6 +86,15 @@ export class NetlinkSocket implements Disposable {
       if (errno() !== EINTR)
         throw new SysError('send', errno(), `${datagram.length} netlink bytes`);
     }
+  }
+
+  /**
+   * Has one of Node's threads send a datagram, and returns before the kernel has handled it. For what
+   * the kernel takes long over; its answer is the only word on the outcome.
+   */
+  sendAside(datagram: Uint8Array): void {
+    // To a netlink socket that is not connected write(2) is a send to the kernel.
+    write(this.#fd.number, datagram.slice(), () => {});
   }
 
   /**

@@ -64,3 +64,10 @@ export function timeMs(work: () => void): number {
   work();
   return Number(process.hrtime.bigint() - start) / 1e6;
 }
+
+/** The same for work that needs the event loop. */
+export async function timeAsyncMs(work: () => Promise<unknown>): Promise<number> {
+  const start = process.hrtime.bigint();
+  await work();
+  return Number(process.hrtime.bigint() - start) / 1e6;
+}

@@ -17,6 +17,7 @@ import {
   interleaveAsync,
   type Sample,
   sampleOf,
+  timeAsyncMs,
   timeMs,
 } from './measure.ts';
 import { ELEMENT_COUNT, elementAt, elementText, MAP, TABLE } from './netlink-map.ts';
@@ -64,12 +65,6 @@ function run(netns: Netns, file: string, args: readonly string[], input = ''): s
 
 function expectCount(what: string, count: number, expected: number): void {
   if (count !== expected) throw new Error(`${what}: ${count}, expected ${expected}`);
-}
-
-async function timeAsyncMs(work: () => Promise<unknown>): Promise<number> {
-  const start = process.hrtime.bigint();
-  await work();
-  return Number(process.hrtime.bigint() - start) / 1e6;
 }
 
 /** An attribute as npm's package takes what it has no type for. */

@@ -11,6 +11,28 @@ export interface Goal {
   readonly limit: number;
 }
 
+/** One measurement of several candidates at several sizes; what was not measured is undefined. */
+export interface Grid {
+  readonly title: string;
+  readonly unit: string;
+  readonly sizes: readonly string[];
+  readonly rows: readonly {
+    readonly name: string;
+    readonly figures: readonly (number | undefined)[];
+  }[];
+}
+
+/** Many measurements of the same kind, each of ours beside that of one peer. */
+export interface Comparison {
+  readonly title: string;
+  readonly unit: string;
+  readonly rows: readonly {
+    readonly name: string;
+    readonly ours: Sample;
+    readonly theirs: Sample;
+  }[];
+}
+
 /** One benchmark's outcome: a table for each measurement, and the goals. */
 export interface Report {
   /** The name of its make target. */
@@ -21,6 +43,8 @@ export interface Report {
     /** The first is what the others are compared with. */
     readonly samples: readonly Sample[];
   }[];
+  readonly grids?: readonly Grid[];
+  readonly comparisons?: readonly Comparison[];
   readonly goals: readonly Goal[];
 }
 
@@ -29,7 +53,11 @@ export interface Report {
  * `<!-- /name -->`, and sets the exit status by whether all goals held.
  */
 export function publish(report: Report): void {
-  const tables = report.tables.map(formatTable).join('\n');
+  const tables = [
+    ...report.tables.map(formatTable),
+    ...(report.grids ?? []).map(formatGrid),
+    ...(report.comparisons ?? []).map(formatComparison),
+  ].join('\n');
   const goals = report.goals.map(({ text, figure, limit }) => {
     const held = figure <= limit ? 'held' : 'short';
     return `- ${held}: ${text}: ${figure.toFixed(2)}, at most ${limit.toFixed(2)}`;
@@ -52,6 +80,34 @@ function formatTable({ title, unit, samples }: Report['tables'][number]): string
     `| ${title} | median, ${unit} | 5% to 95% | ratio |`,
     '|---|---:|---:|---:|',
     ...rows,
+    '',
+  ].join('\n');
+}
+
+function formatGrid({ title, unit, sizes, rows }: Grid): string {
+  const lines = rows.map(
+    ({ name, figures }) =>
+      `| ${name} | ${figures.map((figure) => figure?.toFixed(1) ?? '-').join(' | ')} |`,
+  );
+  return [
+    `| ${title}, ${unit} | ${sizes.join(' | ')} |`,
+    `|---|${sizes.map(() => '---:|').join('')}`,
+    ...lines,
+    '',
+  ].join('\n');
+}
+
+function formatComparison({ title, unit, rows }: Comparison): string {
+  const spread = ({ median, p5, p95 }: Sample): string =>
+    `${median.toFixed(1)} | ${p5.toFixed(1)} to ${p95.toFixed(1)}`;
+  const lines = rows.map(
+    ({ name, ours, theirs }) =>
+      `| ${name} | ${spread(ours)} | ${spread(theirs)} | ${(ours.median / theirs.median).toFixed(2)} |`,
+  );
+  return [
+    `| ${title} | podwire, ${unit} | 5% to 95% | reference, ${unit} | 5% to 95% | ratio |`,
+    '|---|---:|---:|---:|---:|---:|',
+    ...lines,
     '',
   ].join('\n');
 }

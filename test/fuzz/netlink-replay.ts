@@ -135,6 +135,7 @@ function transportOver(receive: () => Uint8Array | undefined): Transport {
   return {
     receive,
     send: () => {},
+    sendAside: () => {},
     join: () => {},
     watch: () => ({ [Symbol.dispose]: () => {} }),
     close: () => {},

@@ -111,7 +111,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
     'plugins use it, and it knows none of them',
   ),
-  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp'].map((plugin) =>
+  ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp', 'vxlan'].map((plugin) =>
     rule(
       `src/cni/${plugin}`,
       [
@@ -119,8 +119,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
         'src/netlink',
         ...base,
       ],
-      'plugins do not import one another: IPAM is reached through protocol/delegate.ts',
+      'plugins do not import one another: IPAM is reached through protocol/delegate.ts, bridge is handed to vxlan',
     ),
+  ),
+  rule(
+    'src/cni/vxlan/overlay',
+    ['src/netlink', ...base],
+    'who follows the cluster programs the overlay as well, and knows no CNI',
   ),
   rule(
     'src/cni/static',
@@ -203,7 +208,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/dns/plugin',
     [
       ...['cache', 'corefile', 'forward', 'message', 'wire'].map((part) => `src/dns/${part}`),
-      'src/dns/server/fallback.ts',
+      ...['counters', 'fallback'].map((file) => `src/dns/server/${file}.ts`),
       'src/ipaddr',
       errors,
     ],

@@ -12,7 +12,7 @@ import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
+import { makeVeth, removeStaleHostEnds, startVethRemoval } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
@@ -90,13 +90,16 @@ export const bridge: Plugin = {
   },
 
   del(call) {
-    // Whatever fails, the rest is removed all the same.
-    using rest = new DisposableStack();
     const owner = ownerOf(call);
-    rest.defer(() => hasIpam(call) && ipamDel(call));
+    // Whatever fails, the rest is removed all the same: what stands last here comes first.
+    using rest = new DisposableStack();
+    let veth: Disposable | undefined;
+    rest.defer(() => veth?.[Symbol.dispose]());
     rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => spoofCheckDel(owner));
-    removeVeth(owner, call.environment.netns);
+    // It takes the kernel as long as all of the above takes us.
+    veth = startVethRemoval(owner, call.environment.netns);
   },
 
   check(call) {

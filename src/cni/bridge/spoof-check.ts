@@ -41,11 +41,11 @@ export function spoofCheckAdd(veth: string, mac: Mac, owner: Owner): void {
   const { chain, macChain, comment } = namesOf(owner);
   using connection = NftablesConnection.open();
   applyOwn(connection, (batch) => {
-    remove(connection, batch, [owner]);
+    const present = remove(connection, batch, [owner]);
     batch.tableAdd(TABLE);
-    for (const spec of [PREROUTING, { name: chain }, { name: macChain }]) {
-      batch.chainAdd(TABLE, spec);
-    }
+    // Adding it again is a change, and closing the socket then waits for the end of what was before.
+    if (!present.has(PREROUTING.name)) batch.chainAdd(TABLE, PREROUTING);
+    for (const name of [chain, macChain]) batch.chainAdd(TABLE, { name });
     for (const [name, rules] of rulesOf(veth, mac, owner)) {
       const more = name === PREROUTING.name ? { owner: ownerText(owner) } : {};
       for (const expressions of rules) {
@@ -58,7 +58,9 @@ export function spoofCheckAdd(veth: string, mac: Mac, owner: Owner): void {
 /** Removes the owner's rules. Nothing there is fine. */
 export function spoofCheckDel(owner: Owner): void {
   using connection = NftablesConnection.open();
-  applyOwn(connection, (batch) => remove(connection, batch, [owner]));
+  applyOwn(connection, (batch) => {
+    remove(connection, batch, [owner]);
+  });
 }
 
 /** Throws CniError when a rule is missing, or is about another veth or address. */
@@ -92,12 +94,16 @@ export function spoofCheckGc(network: string, valid: readonly Attachment[]): voi
         containerId: comment.slice(COMMENT_PREFIX.length, -ifName.length - 1),
       };
     });
-    remove(connection, batch, stale);
+    if (stale.length > 0) remove(connection, batch, stale);
   });
 }
 
-function remove(connection: NftablesConnection, batch: Batch, owners: readonly Owner[]): void {
-  if (owners.length === 0) return;
+/** Removes the owners' rules and chains, and gives the names of the chains there were. */
+function remove(
+  connection: NftablesConnection,
+  batch: Batch,
+  owners: readonly Owner[],
+): ReadonlySet<string> {
   const names = owners.map(namesOf);
   const comments = new Set(names.map(({ comment }) => comment));
   for (const rule of ruleList(connection, TABLE, PREROUTING.name)) {
@@ -111,6 +117,7 @@ function remove(connection: NftablesConnection, batch: Batch, owners: readonly O
       batch.chainDel(TABLE, name);
     }
   }
+  return present;
 }
 
 /** The rules of each chain, those first that are jumped to. */

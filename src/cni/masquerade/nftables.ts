@@ -3,7 +3,7 @@ import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { ruleList, tableList } from '../../netlink/nftables/list.ts';
 import type { Rule } from '../../netlink/nftables/rule.ts';
 import { applyOwn } from '../../netlink/nftables/transaction.ts';
-import { sha512 } from '../pod-interface/hash.ts';
+import { sha512 } from '../../sys/digest.ts';
 import type { Owner } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { MasqueradeBackend } from './backend.ts';
@@ -74,11 +74,14 @@ function del(batch: Batch, { chain, handle }: Rule): void {
   batch.ruleDel(TABLE, chain, handle);
 }
 
-/** Makes what is missing of the table, and what is wrong right. */
+/**
+ * Makes what is missing of the table, and what is wrong right. A chain that is there is not added
+ * again: the kernel would take that for a change, and have whoever closes a socket wait for its end.
+ */
 function ensureChains(batch: Batch, rules: readonly Rule[]): void {
+  if (isEntered(rules)) return;
   batch.tableAdd(TABLE);
   for (const chain of [CHECKS, POSTROUTING]) batch.chainAdd(TABLE, chain);
-  if (isEntered(rules)) return;
   batch.chainFlush(TABLE, POSTROUTING.name);
   for (const expressions of POSTROUTING_RULES) {
     batch.ruleAdd(TABLE, POSTROUTING.name, { expressions });

@@ -4,10 +4,3 @@ export function fnv1a(text: string): number {
   for (const octet of Buffer.from(text)) state = Math.imul(state ^ octet, 0x0100_0193);
   return state >>> 0;
 }
-
-/** SHA-512 of a text, in hexadecimal digits. */
-export function sha512(text: string): string {
-  // Loading it costs start-up time that most calls need not pay.
-  const { createHash } = process.getBuiltinModule('node:crypto');
-  return createHash('sha512').update(text).digest('hex');
-}

@@ -35,7 +35,15 @@ export function hostEndNames({ network, containerId, ifName }: Owner): string[] 
 /** The alias (IFLA_IFALIAS) that says whose a link is; undefined when the kernel has no room for it. */
 export function ownerAlias({ network, containerId, ifName }: Owner): string | undefined {
   // None of the three can have a colon in it.
-  const alias = `podwire:${network}:${containerId}:${ifName}`;
+  return fitting(`podwire:${network}:${containerId}:${ifName}`);
+}
+
+/** The same for a link on the host that all containers of a network share. */
+export function networkAlias(network: string): string | undefined {
+  return fitting(`podwire:${network}`);
+}
+
+function fitting(alias: string): string | undefined {
   return alias.length <= ALIAS_BYTES_MAX ? alias : undefined;
 }
 

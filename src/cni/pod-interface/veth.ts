@@ -6,6 +6,7 @@ import {
   linkAdd,
   linkByName,
   linkDel,
+  linkDelStart,
   linkList,
   linkSet,
 } from '../../netlink/route/link.ts';
@@ -55,17 +56,26 @@ export function makeVeth(
 }
 
 /**
- * Removes both ends of the owner's veth pair. Nothing there is fine, and so is a path `netns` that is
- * empty, gone or a plain file: the namespace may live on without it, and the host end is known by its owner.
+ * Starts to remove both ends of the owner's veth pair, so that a caller can remove other things while the
+ * kernel waits. What it gives is to be disposed of, which waits for the end. Nothing there is fine, and
+ * so is a path `netns` that is empty, gone or a plain file: the namespace may live on without it, and
+ * the host end is known by its owner.
  */
-export function removeVeth(owner: Owner, netns: string): void {
-  using podNetns = tryOpenPodNetns(netns);
-  using host = RouteConnection.open();
+export function startVethRemoval(owner: Owner, netns: string): Disposable {
+  using removal = new DisposableStack();
+  removal.defer(() => removeHostEnd(owner));
+  const podNetns = tryOpenPodNetns(netns);
   if (podNetns !== undefined) {
-    using pod = RouteConnection.open(podNetns);
+    removal.use(podNetns);
+    const pod = removal.use(RouteConnection.open(podNetns));
     const link = linkByName(pod, owner.ifName);
-    if (link !== undefined) linkDel(pod, link.index);
+    if (link !== undefined) removal.defer(linkDelStart(pod, link.index));
   }
+  return removal.move();
+}
+
+function removeHostEnd(owner: Owner): void {
+  using host = RouteConnection.open();
   for (const name of hostEndNames(owner)) {
     const link = linkByName(host, name);
     if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);

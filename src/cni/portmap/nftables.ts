@@ -1,7 +1,7 @@
 import type { Batch } from '../../netlink/nftables/batch.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
-import { ruleList, tableList } from '../../netlink/nftables/list.ts';
+import { chainList, ruleList, tableList } from '../../netlink/nftables/list.ts';
 import type { Rule } from '../../netlink/nftables/rule.ts';
 import { applyOwn } from '../../netlink/nftables/transaction.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
@@ -63,7 +63,7 @@ function add(config: PortmapConfig, owner: Owner): void {
       }
       for (const pod of pods.filter((each) => each.family === family)) {
         refuseTaken(family, rules, pod.forwards, tag);
-        ensureChains(batch, family, rules, config.snat);
+        ensureChains(connection, batch, family, rules, config.snat);
         for (const forward of pod.forwards) {
           const expressions = forwardRule(forward, pod.expressions);
           batch.ruleAdd(table, HOSTPORTS, { expressions, ...tag });
@@ -154,18 +154,23 @@ function refuseTaken(
   }
 }
 
-/** Makes what is missing of the table, and what is wrong right. */
+/**
+ * Makes what is missing of the table, and what is wrong right. A chain that is there is not added
+ * again: the kernel would take that for a change, and have whoever closes a socket wait for its end.
+ */
 function ensureChains(
+  connection: NftablesConnection,
   batch: Batch,
   family: 4 | 6,
   rules: readonly Rule[],
   masquerades: boolean,
 ): void {
   const table = tableOf(family);
+  const names = new Set(chainList(connection, table).map(({ name }) => name));
   batch.tableAdd(table);
   for (const { rules: wanted, ...chain } of CHAINS) {
     if (chain.name === MASQUERADING && !masquerades) continue;
-    batch.chainAdd(table, chain);
+    if (!names.has(chain.name)) batch.chainAdd(table, chain);
     if (wanted === undefined) continue;
     const present = rules.filter((rule) => rule.chain === chain.name);
     const isRight =

@@ -1,4 +1,4 @@
-import { sha512 } from '../pod-interface/hash.ts';
+import { sha512 } from '../../sys/digest.ts';
 
 /** nft(8) takes no longer comment. */
 const CONTAINER_BYTES_MAX = 127;

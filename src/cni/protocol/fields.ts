@@ -26,6 +26,13 @@ export class Fields {
     return found;
   }
 
+  /** The same object with these fields in place of its own, in whatever case those are written. */
+  with(values: Readonly<Record<string, unknown>>): Fields {
+    const replaced = new Set(Object.keys(values).map(fold));
+    const others = Object.entries(this.raw).filter(([key]) => !replaced.has(fold(key)));
+    return new Fields({ ...Object.fromEntries(others), ...values }, this.#path);
+  }
+
   string(name: string): string | undefined {
     const value = this.value(name);
     if (value === undefined || typeof value === 'string') return value;

@@ -11,7 +11,7 @@ import { checkAddresses, checkVeth, ipsOf } from '../pod-interface/check.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { checkForwarding, enableForwarding } from '../pod-interface/forwarding.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
-import { makeVeth, removeStaleHostEnds, removeVeth } from '../pod-interface/veth.ts';
+import { makeVeth, removeStaleHostEnds, startVethRemoval } from '../pod-interface/veth.ts';
 import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
@@ -64,12 +64,15 @@ export const ptp: Plugin = {
   },
 
   del(call) {
-    // Whatever fails, the rest is removed all the same.
-    using rest = new DisposableStack();
     const owner = ownerOf(call);
-    rest.defer(() => hasIpam(call) && ipamDel(call));
+    // Whatever fails, the rest is removed all the same: what stands last here comes first.
+    using rest = new DisposableStack();
+    let veth: Disposable | undefined;
+    rest.defer(() => veth?.[Symbol.dispose]());
     rest.defer(() => masqueradeDel(owner));
-    removeVeth(owner, call.environment.netns);
+    rest.defer(() => hasIpam(call) && ipamDel(call));
+    // It takes the kernel as long as all of the above takes us.
+    veth = startVethRemoval(owner, call.environment.netns);
   },
 
   check(call) {

@@ -1,9 +1,7 @@
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByIndex, linkByName } from '../../netlink/route/link.ts';
-import { routeList } from '../../netlink/route/route.ts';
+import { defaultRouteList } from '../../netlink/route/route.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
-
-const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
 
 /** The link with the name, or that of the default route, IPv4 first. Throws CniError without one. */
 export function findMaster(connection: RouteConnection, name: string | undefined): Link {
@@ -17,13 +15,10 @@ export function findMaster(connection: RouteConnection, name: string | undefined
 }
 
 function defaultRouteLink(connection: RouteConnection): Link {
-  for (const family of [4, 6] as const) {
-    const routes = routeList(connection, family, { table: RT_TABLE_MAIN, type: 'unicast' });
-    for (const { linkIndex, nexthops } of routes.filter(({ dst }) => dst.bits === 0)) {
-      const index = linkIndex ?? nexthops?.[0]?.linkIndex;
-      const link = index === undefined ? undefined : linkByIndex(connection, index);
-      if (link !== undefined) return link;
-    }
+  for (const { linkIndex, nexthops } of defaultRouteList(connection)) {
+    const index = linkIndex ?? nexthops?.[0]?.linkIndex;
+    const link = index === undefined ? undefined : linkByIndex(connection, index);
+    if (link !== undefined) return link;
   }
   throw new CniError(CNI_CODE.internal, 'no default route interface found');
 }

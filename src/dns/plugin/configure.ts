@@ -1,12 +1,16 @@
 import type { Corefile, Directive, ServerBlock } from '../corefile/parse.ts';
 import { CorefileError } from '../corefile/position.ts';
+import type { BindConfig } from './bind/config.ts';
+import type { HealthConfig } from './health/config.ts';
+import type { KubernetesConfig } from './kubernetes/config.ts';
 import type { ConfiguredPlugin } from './plugin.ts';
 import { PLUGINS, UNSUPPORTED } from './registry.ts';
 
 /** A server block whose every directive was understood. */
 export interface ConfiguredBlock {
   readonly zones: readonly string[];
-  readonly ports: readonly number[];
+  /** Where `bind` has it listen; none where it says nothing. */
+  readonly addresses: readonly string[];
   /** In the order queries meet them. */
   readonly plugins: readonly ConfiguredPlugin[];
   readonly block: ServerBlock;
@@ -29,8 +33,22 @@ export class ConfigurationError extends CorefileError {
   }
 }
 
+/** What of a Corefile was understood, and what was not. */
+export interface Inspection {
+  readonly configuration: Configuration;
+  readonly problems: readonly CorefileError[];
+}
+
 /** Understands a parsed Corefile. Throws ConfigurationError with all that is wrong. */
 export function configure(corefile: Corefile): Configuration {
+  const { configuration, problems } = inspect(corefile);
+  const [first, ...rest] = problems;
+  if (first !== undefined) throw new ConfigurationError([first, ...rest]);
+  return configuration;
+}
+
+/** Understands of a parsed Corefile what there is to understand. */
+export function inspect(corefile: Corefile): Inspection {
   const problems: CorefileError[] = [];
   const collect = <Result>(work: () => Result): Result | undefined => {
     try {
@@ -41,17 +59,7 @@ export function configure(corefile: Corefile): Configuration {
       return undefined;
     }
   };
-  const taken = new Map<string, ServerBlock>();
   const blocks = corefile.blocks.map((block) => {
-    for (const { zone, port } of block.keys) {
-      collect(() => {
-        const key = `${zone}:${port}`;
-        if (taken.has(key)) {
-          throw new CorefileError(block.at, `${zone} on port ${port} has a server block already`);
-        }
-        taken.set(key, block);
-      });
-    }
     for (const { name } of block.directives) collect(() => expectKnown(name.text, block, name));
     const zones = [...new Set(block.keys.map(({ zone }) => zone))];
     const context = { zones, block, path: block.at.file };
@@ -61,11 +69,31 @@ export function configure(corefile: Corefile): Configuration {
       const configured = collect(() => plugin.configure(own, context));
       return configured === undefined ? [] : [configured];
     });
-    return { zones, ports: [...new Set(block.keys.map(({ port }) => port))], plugins, block };
+    return { zones, addresses: addressesOf(plugins), plugins, block };
   });
-  const [first, ...rest] = problems;
-  if (first !== undefined) throw new ConfigurationError([first, ...rest]);
-  return { corefile, blocks };
+  const taken = new Set<string>();
+  for (const { block, addresses } of blocks) {
+    for (const { zone, port } of block.keys) {
+      for (const address of addresses.length === 0 ? [''] : addresses) {
+        const key = `${zone} ${port} ${address}`;
+        if (taken.has(key)) {
+          const problem = `${zone} on port ${port} has a server block already`;
+          problems.push(new CorefileError(block.at, problem));
+        }
+        taken.add(key);
+      }
+    }
+  }
+  return { configuration: { corefile, blocks }, problems: problems.toSorted(byPlace) };
+}
+
+function addressesOf(plugins: readonly ConfiguredPlugin[]): readonly string[] {
+  const bound = plugins.find(({ name }) => name === 'bind');
+  return bound === undefined ? [] : (bound.config as BindConfig).addresses;
+}
+
+function byPlace({ position: a }: CorefileError, { position: b }: CorefileError): number {
+  return a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column;
 }
 
 function expectKnown(name: string, block: ServerBlock, at: Directive['name']): void {
@@ -78,6 +106,20 @@ function expectKnown(name: string, block: ServerBlock, at: Directive['name']): v
     at,
     `server block ${zones}: no directive "${name}"; there are ${known.join(', ')}`,
   );
+}
+
+/** What `kubernetes` says in a block; undefined without it. */
+export function kubernetesOf({ plugins }: ConfiguredBlock): KubernetesConfig | undefined {
+  const own = plugins.find(({ name }) => name === 'kubernetes');
+  return own === undefined ? undefined : (own.config as KubernetesConfig);
+}
+
+/** How long a server goes on after the order to stop: what `health` says. */
+export function lameduckMsOf({ blocks }: Configuration): number {
+  const configs = blocks.flatMap(({ plugins }) =>
+    plugins.flatMap(({ name, config }) => (name === 'health' ? [config as HealthConfig] : [])),
+  );
+  return Math.max(0, ...configs.map(({ lameduckMs }) => lameduckMs));
 }
 
 /** Plugins that do nothing to queries the threads answer from the cluster's table. */

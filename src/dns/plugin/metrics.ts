@@ -1,3 +1,5 @@
+import { DURATION_BOUNDS, SIZE_BOUNDS } from '../server/counters.ts';
+
 /** One series of numbers, by CoreDNS's name where it has one. */
 export interface MetricDefinition {
   readonly kind: 'counter' | 'gauge' | 'histogram';
@@ -18,21 +20,31 @@ const gauge = (help: string, labels = ''): MetricDefinition => ({
   kind: 'gauge',
 });
 
-/** 0.25 ms to 8 s, each twice the last, as CoreDNS has them. */
-const DURATIONS = Array.from({ length: 16 }, (_, index) => 0.000_25 * 2 ** index);
-
 /** Every metric a plugin may touch. */
 export const METRICS = {
-  coredns_dns_requests_total: counter(
-    'Queries that went through plugins',
-    'server zone view proto family type',
+  coredns_dns_requests_total: counter('Queries', 'server zone view proto family type'),
+  coredns_dns_responses_total: counter(
+    'Answers by response code and by who gave them',
+    'server zone view rcode plugin',
   ),
-  coredns_dns_responses_total: counter('Answers of plugins', 'server zone view rcode plugin'),
   coredns_dns_request_duration_seconds: {
     kind: 'histogram',
-    help: 'Time a query spent in plugins',
+    help: 'From when a query was received to when its answer was there',
     labels: ['server', 'zone', 'view'],
-    buckets: DURATIONS,
+    buckets: DURATION_BOUNDS,
+  },
+  coredns_dns_do_requests_total: counter('Queries with DO set', 'server zone view'),
+  coredns_dns_request_size_bytes: {
+    kind: 'histogram',
+    help: 'Size of queries',
+    labels: ['server', 'zone', 'view', 'proto'],
+    buckets: SIZE_BOUNDS,
+  },
+  coredns_dns_response_size_bytes: {
+    kind: 'histogram',
+    help: 'Size of answers',
+    labels: ['server', 'zone', 'view', 'proto'],
+    buckets: SIZE_BOUNDS,
   },
   coredns_panics_total: counter('Queries that ended in an error nobody expected'),
   coredns_plugin_enabled: gauge('Always 1 for a plugin of a server block', 'server zone view name'),
@@ -64,7 +76,7 @@ export const METRICS = {
     kind: 'histogram',
     help: 'Time an upstream took to answer',
     labels: ['proxy_name', 'to', 'rcode'],
-    buckets: DURATIONS,
+    buckets: DURATION_BOUNDS,
   },
   coredns_proxy_healthcheck_failures_total: counter(
     'Health checks an upstream failed',
@@ -105,7 +117,7 @@ export const METRICS = {
     kind: 'histogram',
     help: 'Time a health check of our own took',
     labels: [],
-    buckets: DURATIONS,
+    buckets: DURATION_BOUNDS,
   },
   coredns_health_request_failures_total: counter('Health checks of our own that failed'),
   coredns_reload_failed_total: counter('Corefiles that were changed and not taken'),
@@ -121,6 +133,8 @@ export interface Metrics {
   count(name: MetricName, labels?: Labels, by?: number): void;
   /** Sets a gauge. */
   set(name: MetricName, labels: Labels, value: number): void;
+  /** Forgets the series of a gauge, for what it told about is no more. */
+  clear(name: MetricName): void;
   /** Adds a value to a histogram. */
   observe(name: MetricName, labels: Labels, value: number): void;
 }

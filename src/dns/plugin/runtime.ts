@@ -14,41 +14,47 @@ import {
   readQuery,
   rejectQuery,
 } from './chain.ts';
-import {
-  type Configuration,
-  type ConfiguredBlock,
-  mayShareCache,
-  needsChain,
-} from './configure.ts';
+import { type Configuration, type ConfiguredBlock, mayShareCache } from './configure.ts';
 import { HttpEndpoints, HttpListeners } from './http-endpoints.ts';
-import type { Metrics } from './metrics.ts';
-import type { ClusterView, DnsLog, Environment, Next, Plugin, Reply } from './plugin.ts';
-import { answer, answerClass, refused } from './reply.ts';
+import type { Listener } from './listeners.ts';
+import type { Labels, Metrics } from './metrics.ts';
+import type { ClusterView, DnsLog, Environment, Next, Plugin, Query, Reply } from './plugin.ts';
+import { type AnswerClass, answer, answerClass, refused } from './reply.ts';
 
 /** What a DnsRuntime is made with. */
 export interface RuntimeOptions {
   readonly log: DnsLog;
   readonly metrics: Metrics;
   readonly metricsText: () => Promise<string>;
-  /** Undefined without a cluster. */
-  readonly cluster?: ClusterView;
+  /** What a block with `kubernetes` sees of the cluster; undefined without one. */
+  readonly clusterOf?: (block: ConfiguredBlock) => ClusterView | undefined;
   readonly sharedSize?: SharedCacheSize;
   readonly now?: () => number;
-  /** Whether every answer is written to the debug log. */
-  readonly logsQueries?: boolean;
+  /** Which answers are written to the debug log. */
+  readonly logClasses?: ReadonlySet<AnswerClass>;
 }
 
 interface RunningBlock {
-  readonly zones: readonly string[];
-  readonly ports: readonly number[];
   readonly plugins: readonly Plugin[];
   readonly chain: Next;
   readonly udpBytesMax: number;
+  /** Labels of what is counted by size; undefined without `prometheus`. */
+  readonly sizeLabels: Labels | undefined;
+  inFlight: number;
+  /** Another Corefile is in force; the last answer stops the plugins. */
+  isRetired: boolean;
+}
+
+interface RunningZone {
+  readonly zone: string;
+  readonly block: RunningBlock;
 }
 
 interface Running {
   readonly configuration: Configuration;
   readonly blocks: readonly RunningBlock[];
+  /** By the key of a listener, the longest zone first. */
+  readonly zones: ReadonlyMap<string, readonly RunningZone[]>;
 }
 
 /**
@@ -58,10 +64,11 @@ interface Running {
 export class DnsRuntime {
   readonly listeners = new HttpListeners();
   readonly #options: RuntimeOptions;
-  readonly #shared = new Map<number, SharedCache>();
+  readonly #shared = new Map<string, SharedCache>();
   #running: Running = {
     configuration: { corefile: { blocks: [], sources: [] }, blocks: [] },
     blocks: [],
+    zones: new Map(),
   };
 
   constructor(options: RuntimeOptions) {
@@ -77,13 +84,17 @@ export class DnsRuntime {
    * Puts a configuration in force: opens what it needs, then answers by it and closes what only the
    * old one needed. Rejects, with the old one in force, when something can't be opened.
    */
-  async apply(configuration: Configuration): Promise<void> {
+  async apply(configuration: Configuration, listeners: readonly Listener[]): Promise<void> {
+    const { metrics } = this.#options;
     const endpoints = new HttpEndpoints();
-    const blocks: RunningBlock[] = [];
+    const built = new Map<ConfiguredBlock, RunningBlock>();
+    const blocks = (): RunningBlock[] => [...built.values()];
     for (const block of configuration.blocks) {
-      blocks.push(this.#build(block, endpoints, () => blocks.flatMap(({ plugins }) => plugins)));
+      const own = listeners.filter(({ zones }) => zones.some((each) => each.block === block));
+      const everyPlugin = () => blocks().flatMap(({ plugins }) => plugins);
+      built.set(block, this.#build(block, own, endpoints, everyPlugin));
     }
-    const plugins = blocks.flatMap((block) => block.plugins);
+    const plugins = blocks().flatMap((block) => block.plugins);
     try {
       for (const plugin of plugins) await plugin.start?.();
       await this.listeners.replace(endpoints);
@@ -92,26 +103,43 @@ export class DnsRuntime {
       throw error;
     }
     const old = this.#running;
-    this.#running = { configuration, blocks };
-    for (const { plugins: gone } of old.blocks) for (const plugin of gone) plugin.stop?.();
+    const zones = listeners.map((listener): [string, RunningZone[]] => [
+      listener.key,
+      listener.zones.flatMap(({ zone, block }) => {
+        const running = built.get(block);
+        return running === undefined ? [] : [{ zone, block: running }];
+      }),
+    ]);
+    this.#running = { configuration, blocks: blocks(), zones: new Map(zones) };
+    for (const block of old.blocks) retire(block);
     // Names may have another block now, whose plugins made none of these answers.
     for (const shared of this.#shared.values()) shared.clear();
+    metrics.clear('coredns_plugin_enabled');
+    for (const { block, label } of listeners.flatMap(({ zones: served, label: server }) =>
+      served.map((each) => ({ block: each, label: server })),
+    )) {
+      for (const { name } of block.block.plugins) {
+        const labels = { server: label, zone: block.zone, view: '', name };
+        metrics.set('coredns_plugin_enabled', labels, 1);
+      }
+    }
     for (const plugin of plugins) plugin.started?.();
     const value = configurationHash(configuration);
-    this.#options.metrics.set('coredns_reload_version_info', { hash: 'sha512', value }, 1);
+    metrics.clear('coredns_reload_version_info');
+    metrics.set('coredns_reload_version_info', { hash: 'sha512', value }, 1);
   }
 
   /** Stops all plugins and closes the listeners. */
   stop(): void {
-    for (const { plugins } of this.#running.blocks) for (const plugin of plugins) plugin.stop?.();
-    this.#running = { ...this.#running, blocks: [] };
+    for (const block of this.#running.blocks) stopPlugins(block);
+    this.#running = { ...this.#running, blocks: [], zones: new Map() };
     this.listeners.close();
   }
 
-  /** Answers queries that came to a port. */
-  fallback(port: number): Fallback {
+  /** Answers queries that came to a listener. */
+  fallback(listener: string): Fallback {
     return async (request, context) => {
-      let query: ReturnType<typeof readQuery>;
+      let query: Query;
       try {
         query = readQuery(request, context);
       } catch (error) {
@@ -119,96 +147,109 @@ export class DnsRuntime {
         return rejectQuery(request, error);
       }
       const start = performance.now();
-      const block = this.#blockOf(query.name, port);
+      const served = this.#zoneOf(query.name, listener);
       let reply: Reply | undefined;
       if (!isForPlugins(query)) reply = notForPlugins(query);
-      else if (block === undefined) reply = refused(query, '');
-      else reply = await this.#ask(block, query);
+      else if (served === undefined) reply = refused(query, '');
+      else reply = await this.#ask(served.block, query);
       if (reply === undefined) return undefined;
-      if (this.#options.logsQueries === true) {
-        const { message, by } = reply;
-        this.#options.log.debug(
-          {
-            client: context.client.toString(),
-            name: query.name,
-            type: typeName(query.request.question.type),
-            class: answerClass(message),
-            rcode: rcodeName(message.rcode),
-            plugin: by,
-            durationSeconds: (performance.now() - start) / 1000,
-          },
-          'query',
-        );
+      this.#log(query, reply, start);
+      const limit = served?.block.udpBytesMax ?? Number.POSITIVE_INFINITY;
+      const encoded = encodeReply(query, reply, limit);
+      if (served?.block.sizeLabels !== undefined) {
+        const { metrics } = this.#options;
+        const labels = { ...served.block.sizeLabels, zone: served.zone, proto: context.transport };
+        metrics.observe('coredns_dns_request_size_bytes', labels, request.length);
+        metrics.observe('coredns_dns_response_size_bytes', labels, encoded.length);
       }
-      return encodeReply(query, reply, block?.udpBytesMax ?? Number.POSITIVE_INFINITY);
+      return encoded;
     };
   }
 
-  /** The memory of answers for the threads of a port. */
-  sharedAnswers(port: number): SharedArrayBuffer {
-    return this.#sharedOf(port).memory;
+  /** The memory of answers for the threads of a listener. */
+  sharedAnswers(listener: string): SharedArrayBuffer {
+    return this.#sharedOf(listener).memory;
   }
 
-  /** Whether every query to the port must come here, also those of the cluster's names. */
-  handsOverAll(port: number): boolean {
-    const { blocks } = this.#running.configuration;
-    return blocks.some((block) => block.ports.includes(port) && needsChain(block));
+  /** Forgets what only a listener that is no more needed. */
+  forget(listener: string): void {
+    this.#shared.delete(listener);
   }
 
-  async #ask(block: RunningBlock, query: ReturnType<typeof readQuery>): Promise<Reply | undefined> {
+  #log(query: Query, { message, by }: Reply, start: number): void {
+    const { log, logClasses } = this.#options;
+    const kind = answerClass(message);
+    if (logClasses?.has(kind) !== true) return;
+    const fields = {
+      client: query.context.client.toString(),
+      proto: query.context.transport,
+      name: query.name,
+      type: typeName(query.request.question.type),
+      class: kind,
+      rcode: rcodeName(message.rcode),
+      plugin: by,
+      durationSeconds: (performance.now() - start) / 1000,
+    };
+    log.debug(fields, 'query');
+  }
+
+  async #ask(block: RunningBlock, query: Query): Promise<Reply | undefined> {
+    block.inFlight += 1;
     try {
       return await block.chain(query);
     } catch (error) {
       this.#options.metrics.count('coredns_panics_total');
       this.#options.log.error({ query: query.name, error: String(error) }, 'query failed');
       return answer(query, '', RCODE.SERVFAIL);
+    } finally {
+      block.inFlight -= 1;
+      if (block.isRetired && block.inFlight === 0) stopPlugins(block);
     }
   }
 
-  #blockOf(name: string, port: number): RunningBlock | undefined {
-    let found: RunningBlock | undefined;
-    let longest = -1;
-    for (const block of this.#running.blocks) {
-      if (!block.ports.includes(port)) continue;
-      const zone = zoneOf(name, block.zones);
-      if (zone !== undefined && zone.length > longest) {
-        found = block;
-        longest = zone.length;
-      }
-    }
-    return found;
+  #zoneOf(name: string, listener: string): RunningZone | undefined {
+    const zones = this.#running.zones.get(listener) ?? [];
+    return zones.find(({ zone }) => zoneOf(name, [zone]) !== undefined);
   }
 
-  #sharedOf(port: number): SharedCache {
-    const known = this.#shared.get(port);
+  /** Asks whichever block has the name, as if it were a query of its own. */
+  async #askListener(listener: string, query: Query): Promise<Reply | undefined> {
+    const served = this.#zoneOf(query.name, listener);
+    return served === undefined ? refused(query, '') : await served.block.chain(query);
+  }
+
+  #sharedOf(listener: string): SharedCache {
+    const known = this.#shared.get(listener);
     if (known !== undefined) return known;
     const shared = new SharedCache(this.#options.sharedSize);
-    this.#shared.set(port, shared);
+    this.#shared.set(listener, shared);
     return shared;
   }
 
   #build(
     block: ConfiguredBlock,
+    listeners: readonly Listener[],
     endpoints: HttpEndpoints,
     everyPlugin: () => readonly Plugin[],
   ): RunningBlock {
-    const { log, metrics, metricsText, cluster, now = Date.now } = this.#options;
-    const port = block.ports[0] ?? 53;
-    const server = `dns://:${port}`;
+    const { log, metrics, metricsText, clusterOf, logClasses, now = Date.now } = this.#options;
+    const { key = '', label = '', port = 0 } = listeners[0] ?? {};
     const chain: { ask: Next } = { ask: async (query) => refused(query, '') };
-    // A block on several ports has one cache, which can't be in the memory of both.
-    const isShared = block.ports.length === 1 && mayShareCache(block);
+    // A block of several listeners has one cache, which can't be in the memory of each.
+    const logsAll = (logClasses?.size ?? 0) > 0;
+    const isShared = listeners.length === 1 && mayShareCache(block) && !logsAll;
+    const labels = { server: label, view: '' };
     const environment: Environment = {
-      server: { zones: block.zones, port, labels: { server, view: '' } },
+      server: { zones: block.zones, port, labels },
       log,
       metrics,
       metricsText,
       endpoints,
-      cluster,
-      shared: isShared ? this.#sharedOf(port) : undefined,
+      cluster: clusterOf?.(block),
+      shared: isShared ? this.#sharedOf(key) : undefined,
       rotates: block.plugins.some(({ name }) => name === 'loadbalance'),
       ask: (query) => chain.ask(query),
-      resolve: (query, cname) => followCname((each) => chain.ask(each), query, cname),
+      resolve: (query, cname) => followCname((each) => this.#askListener(key, each), query, cname),
       now,
       notReady: () =>
         everyPlugin().flatMap((plugin) => {
@@ -216,25 +257,28 @@ export class DnsRuntime {
           return reason === undefined ? [] : [`${plugin.name}: ${reason}`];
         }),
     };
-    const plugins = block.plugins.map((configured) => {
-      const labels = {
-        ...environment.server.labels,
-        zone: block.zones.join(','),
-        name: configured.name,
-      };
-      metrics.set('coredns_plugin_enabled', labels, 1);
-      return configured.create(environment);
-    });
+    const plugins = block.plugins.map((configured) => configured.create(environment));
     chain.ask = chainOf(plugins);
     const limits = block.plugins.map(({ udpBytesMax }) => udpBytesMax ?? Number.POSITIVE_INFINITY);
     return {
-      zones: block.zones,
-      ports: block.ports,
       plugins,
       chain: chain.ask,
       udpBytesMax: Math.min(...limits),
+      sizeLabels: block.plugins.some(({ name }) => name === 'prometheus') ? labels : undefined,
+      inFlight: 0,
+      isRetired: false,
     };
   }
+}
+
+/** Stops the plugins of a block that is no more, once they have answered what they were asked. */
+function retire(block: RunningBlock): void {
+  block.isRetired = true;
+  if (block.inFlight === 0) stopPlugins(block);
+}
+
+function stopPlugins({ plugins }: RunningBlock): void {
+  for (const plugin of plugins) plugin.stop?.();
 }
 
 /** Changes when the Corefile, a file it imports or one a plugin reads at start has changed. */

@@ -23,6 +23,7 @@ export class CorefileWatcher {
   /** What was wrong when it was last looked at. */
   #refused = '';
   #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<boolean> = Promise.resolve(false);
   #isClosed = false;
 
   /** `configuration` is what is in force. */
@@ -39,11 +40,21 @@ export class CorefileWatcher {
 
   /** Looks now. Gives whether a new configuration was put in force. */
   async check(): Promise<boolean> {
+    // One look after the other, or two would take the same change over.
+    const before = this.#looking;
+    this.#looking = before.then(() => this.#check());
+    return await this.#looking;
+  }
+
+  async #check(): Promise<boolean> {
     const { path, parse, log, metrics, apply } = this.#options;
     try {
       const configuration = configure(readCorefile(path, parse));
       const hash = configurationHash(configuration);
-      if (hash === this.#hash) return false;
+      if (hash === this.#hash) {
+        this.#refused = '';
+        return false;
+      }
       await apply(configuration);
       this.#hash = hash;
       this.#refused = '';

@@ -33,6 +33,7 @@ import {
 import { FLAG_AA, FLAG_TC, Reply } from './reply.ts';
 import { NO_REPLY, Request } from './request.ts';
 import { readReverse } from './reverse.ts';
+import type { TableChoice } from './routes.ts';
 
 /** The largest UDP answer, which passes every path unfragmented (RFC 9715, DNS flag day 2020). */
 export const UDP_BYTES_MAX = 1232;
@@ -57,7 +58,7 @@ const ID_SERVER = encodeName('id.server');
  */
 export const OUTCOME = {
   ANSWERED: 0,
-  /** The name is in none of the zones. */
+  /** The name is in none of the zones, or in one that is not answered from a table. */
   OUTSIDE: 1,
   /** The name isn't there, and the zone leaves such names to what comes next. */
   FALLTHROUGH: 2,
@@ -123,11 +124,11 @@ export class Answerer {
 
   /**
    * Writes the answer to `request[0..length]` into `reply` and gives its length, 0 for none: what is
-   * no query gets no answer. `table` is undefined while nothing is known yet: SERVFAIL. `client` is
+   * no query gets no answer. `choice` is undefined while nothing is known yet: SERVFAIL. `client` is
    * the asker's address, 4 or 16 octets; without it no cookies are made.
    */
   answer(
-    table: Table | undefined,
+    choice: TableChoice | undefined,
     request: Uint8Array,
     length: number,
     reply: Uint8Array,
@@ -146,7 +147,7 @@ export class Answerer {
     this.#begin(request, reply, client);
     if (this.request.ednsVersion > 0) return this.#finish(RCODE.BADVERS, 0);
     if (!this.request.hasQuestion) return this.#finish(RCODE.NOERROR, 0);
-    return this.#question(table);
+    return this.#question(choice);
   }
 
   /** REFUSED, for a client that may not ask (RFC 8914 section 4.19); after the same `read`. */
@@ -183,7 +184,7 @@ export class Answerer {
     }
   }
 
-  #question(table: Table | undefined): number {
+  #question(choice: TableChoice | undefined): number {
     const { type, classNumber, name } = this.request;
     if (type === TYPE.OPT || type === TYPE.TKEY || type === TYPE.TSIG) {
       return this.#finish(RCODE.FORMERR, 0);
@@ -192,10 +193,11 @@ export class Answerer {
     if (classNumber !== CLASS_IN && classNumber !== CLASS_ANY) {
       return this.#finish(RCODE.REFUSED, 0);
     }
-    if (table === undefined) return this.#finish(RCODE.SERVFAIL, 0, EDE.NOT_READY);
+    if (choice === undefined) return this.#finish(RCODE.SERVFAIL, 0, EDE.NOT_READY);
+    const table = choice.tableFor(name);
     if (type === TYPE.AXFR || type === TYPE.IXFR) return this.#transfer(table);
-    const zone = zoneOf(table, name);
-    if (zone === undefined) {
+    const zone = table === undefined ? undefined : zoneOf(table, name);
+    if (table === undefined || zone === undefined) {
       this.outcome = OUTCOME.OUTSIDE;
       return this.#finish(RCODE.REFUSED, 0, EDE.NOT_AUTHORITATIVE);
     }
@@ -203,9 +205,9 @@ export class Answerer {
   }
 
   /** Whether the client may is for the caller to say; without one it may not. */
-  #transfer(table: Table): number {
+  #transfer(table: Table | undefined): number {
     const { name } = this.request;
-    const zone = zoneOf(table, name);
+    const zone = table === undefined ? undefined : zoneOf(table, name);
     if (zone === undefined || zone.name.length !== name.length) {
       return this.#finish(RCODE.NOTAUTH, 0);
     }

@@ -30,7 +30,9 @@ const RCODES = Object.values(RCODE);
 const REQUESTS = 0; // by type, for IPv4 and then for IPv6 clients
 const FAMILY_SLOTS = TYPES.length + 1;
 const RESPONSES = REQUESTS + 2 * FAMILY_SLOTS;
-const DO_REQUESTS = RESPONSES + RCODES.length;
+const CACHE_RESPONSES = RESPONSES + RCODES.length;
+const CACHE_DENIALS = CACHE_RESPONSES + RCODES.length;
+const DO_REQUESTS = CACHE_DENIALS + 1;
 const KERNEL_DROPS = DO_REQUESTS + 1;
 const STALE_DROPS = KERNEL_DROPS + 1;
 const HANDOVER_DROPS = STALE_DROPS + 1;
@@ -86,6 +88,13 @@ export class Counters {
     this.#observeSize(RESPONSE_SIZES, sizeBytes);
   }
 
+  /** Counts an answer of the cache; a denial has no records, whatever its code. */
+  answeredFromCache(rcode: number, sizeBytes: number, isDenial: boolean): void {
+    if (isDenial) this.#add(CACHE_DENIALS, 1);
+    this.#add(CACHE_RESPONSES + (RCODE_SLOTS[rcode & 31] ?? 0), 1);
+    this.#observeSize(RESPONSE_SIZES, sizeBytes);
+  }
+
   /** Counts `queries` that took so long, from when they were received to when they were answered. */
   took(seconds: number, queries: number): void {
     let bound = 0;
@@ -99,8 +108,9 @@ export class Counters {
     this.#slots[KERNEL_DROPS] = count;
   }
 
-  setSendErrors(count: number): void {
-    this.#slots[SEND_ERRORS] = count;
+  /** Counts answers the kernel did not take. */
+  sendFailed(count: number): void {
+    this.#add(SEND_ERRORS, count);
   }
 
   /** Counts queries that were dropped, having waited longer than anybody waits for an answer. */
@@ -119,15 +129,17 @@ export class Counters {
     return new Map([...TYPES, undefined].map((type, slot) => [type, this.#get(start + slot)]));
   }
 
-  /** Answers by response code. */
-  responses(): ReadonlyMap<number, number> {
-    return new Map(RCODES.map((rcode, slot) => [rcode, this.#get(RESPONSES + slot)]));
+  /** Answers by response code; those of the cache apart. */
+  responses(from: 'table' | 'cache'): ReadonlyMap<number, number> {
+    const start = from === 'table' ? RESPONSES : CACHE_RESPONSES;
+    return new Map(RCODES.map((rcode, slot) => [rcode, this.#get(start + slot)]));
   }
 
   /** Single counts, by what they count. */
   totals() {
     return {
       dnssecOk: this.#get(DO_REQUESTS),
+      cacheDenials: this.#get(CACHE_DENIALS),
       kernelDrops: this.#get(KERNEL_DROPS),
       staleDrops: this.#get(STALE_DROPS),
       handovers: this.#get(HANDOVERS),

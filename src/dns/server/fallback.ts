@@ -11,7 +11,7 @@ export interface QueryContext {
 /**
  * Answers on the main thread what the compiled table can't or must not answer: a name outside its
  * zones, a name that isn't there in a zone that falls through, an ExternalName that leads outside, or
- * every query, with `handsOverAll`. `request` is the caller's to keep, and was found to be a query the
+ * every query to a zone whose route has no table. `request` is the caller's to keep, and was found to be a query the
  * server can read. Gives the reply, or undefined for none; the server cuts what is too long for the
  * client by whole rrsets. A rejection is SERVFAIL.
  */

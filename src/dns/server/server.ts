@@ -1,28 +1,22 @@
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { Addr } from '../../ipaddr/addr.ts';
 import { parseAddr } from '../../ipaddr/parse-addr.ts';
-import { openBoundSocket } from '../../sys/bound-socket.ts';
+import { type BoundSocket, openBoundSocket } from '../../sys/bound-socket.ts';
 import { SysError } from '../../sys/errno.ts';
-import { openUdpSocket, readOrigin, UdpReplySender, type UdpSocket } from '../../sys/udp-batch.ts';
-import { READERS_MAX } from '../table/format.ts';
-import type { Table } from '../table/table.ts';
+import { openUdpSocket, readOrigin, type UdpSocket } from '../../sys/udp-batch.ts';
 import { RCODE, TYPE } from '../wire/constants.ts';
 import { truncateReply } from '../wire/truncate.ts';
 import type { Acl } from './acl.ts';
 import { Answerer, type AnswererOptions, OUTCOME, TCP_BYTES_MAX, zoneOf } from './answer.ts';
 import { Counters } from './counters.ts';
 import type { Fallback, QueryContext } from './fallback.ts';
-import { type Handed, HandoverQueue } from './handover.ts';
+import type { Handed } from './handover.ts';
+import type { Routes } from './routes.ts';
 import type { TcpAnswer } from './tcp-connection.ts';
 import { TCP_LIMITS, type TcpLimits } from './tcp-limits.ts';
 import { TcpServer } from './tcp-server.ts';
+import { type ThreadConfig, UdpThread } from './thread.ts';
 import { isCurrent, transferZone } from './transfer.ts';
-import {
-  CONTROL_BYTES,
-  CONTROL_STOP,
-  type WorkerMessage,
-  type WorkerStart,
-} from './worker-protocol.ts';
 
 /** How many ports are tried when the kernel may choose. */
 const PORT_ATTEMPTS_MAX = 16;
@@ -36,23 +30,25 @@ const FALLBACKS_IN_FLIGHT_MAX = 1000;
 /** How long stopping waits for answers of somebody else. */
 const STOP_TIMEOUT_MS = 5_000;
 
+/** What a server answers by; it may change while the server listens. */
+export interface Answering {
+  /** What to answer from. */
+  readonly routes: Routes;
+  readonly answerer?: AnswererOptions;
+  /** Memory of answers that threads look at before they hand a query over. */
+  readonly sharedAnswers?: SharedArrayBuffer;
+}
+
 /** What a DnsServer is started with. */
-export interface DnsServerOptions {
+export interface DnsServerOptions extends Answering {
   /** The addresses to listen on, which need not be there yet; `::` takes both families. */
   readonly addresses: readonly string[];
   /** 0 lets the kernel choose; the same for all addresses. */
   readonly port: number;
   /** UDP threads for each address; one for each core is best. */
   readonly workers: number;
-  /** What to answer from. */
-  readonly table: Table;
-  readonly answerer?: AnswererOptions;
-  /** Answers what the table can't. */
+  /** Answers what the tables can't. */
   readonly fallback?: Fallback;
-  /** Every query is the fallback's, for what must happen to each. */
-  readonly handsOverAll?: boolean;
-  /** Memory of answers that threads look at before they hand a query over. */
-  readonly sharedAnswers?: SharedArrayBuffer;
   /** Who may ask; without it everybody. */
   readonly allow?: Acl;
   /** Who may transfer zones; without it nobody. */
@@ -64,52 +60,90 @@ export interface DnsServerOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-interface Thread {
-  readonly worker: Worker;
+/** What was counted for the names of a zone; "" is for those in none. */
+export interface ZoneCounters {
+  readonly zone: string;
+  readonly transport: 'udp' | 'tcp';
   readonly counters: Counters;
-  readonly handover: HandoverQueue | undefined;
-  readonly sender: UdpReplySender;
 }
 
-/** A DNS server on UDP threads and TCP, answering from a table as it is at the moment. */
+/** A DNS server on UDP threads and TCP, answering from tables as they are at the moment. */
 export class DnsServer {
   readonly port: number;
   readonly #options: DnsServerOptions;
-  readonly #control: Int32Array;
   readonly #sockets: readonly UdpSocket[];
   readonly #tcp: readonly TcpServer[];
-  readonly #threads: Thread[] = [];
-  readonly #tcpCounters = new Counters();
-  /** Of the main thread: answers that were handed over. */
-  readonly #udpCounters = new Counters();
-  readonly #answerer: Answerer;
+  /** TCP sockets on which nobody listens yet. */
+  #bound: readonly BoundSocket[];
+  readonly #threads: readonly UdpThread[];
+  readonly #tcpCounters = new Map<string, Counters>();
   readonly #reply = new Uint8Array(TCP_BYTES_MAX);
+  #routes: Routes;
+  #answerer: Answerer;
+  #next: Answering | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
-  #stopping = false;
 
   private constructor(
     options: DnsServerOptions,
     port: number,
-    control: SharedArrayBuffer,
     sockets: readonly UdpSocket[],
+    bound: readonly BoundSocket[],
   ) {
     this.#options = options;
     this.port = port;
-    this.#control = new Int32Array(control);
     this.#sockets = sockets;
+    this.#bound = bound;
+    this.#routes = options.routes;
     this.#answerer = new Answerer(options.answerer);
     const limits = options.tcpLimits ?? TCP_LIMITS;
     this.#tcp = options.addresses.map(
       () => new TcpServer((request, context) => this.#answerTcp(request, context), limits),
     );
+    const { allow, fallback, spawnWorker, onFailure } = options;
+    this.#threads = sockets.map(
+      (socket) =>
+        new UdpThread(socket, {
+          allow,
+          hasFallback: fallback !== undefined,
+          spawnWorker,
+          onHandedOver: () => this.#drain(),
+          onFailure,
+        }),
+    );
   }
 
   /** Starts to listen; serves when it resolves. Rejects with a SysError when it can't listen. */
   static async start(options: DnsServerOptions): Promise<DnsServer> {
+    const server = await DnsServer.open(options);
+    try {
+      await server.commit();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  /**
+   * Opens the sockets and has everything ready: `commit` serves, `stop` gives up. Rejects with a SysError
+   * when it can't.
+   */
+  static async open(options: DnsServerOptions): Promise<DnsServer> {
+    const server = DnsServer.#bind(options);
+    try {
+      await server.prepare(options);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  static #bind(options: DnsServerOptions): DnsServer {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await DnsServer.#startOnce(options);
+        return DnsServer.#bindOnce(options);
       } catch (error) {
         // A port that is free for UDP can be somebody's for TCP; the kernel then chooses another.
         const isTaken = error instanceof SysError && error.errnoName === 'EADDRINUSE';
@@ -118,11 +152,8 @@ export class DnsServer {
     }
   }
 
-  static async #startOnce(options: DnsServerOptions): Promise<DnsServer> {
+  static #bindOnce(options: DnsServerOptions): DnsServer {
     const addresses = options.addresses.map((text) => parseAddr(text).toBytes());
-    if (addresses.length * options.workers > READERS_MAX) {
-      throw new RangeError(`DNS: expected at most ${READERS_MAX} threads`);
-    }
     using stack = new DisposableStack();
     const sockets: UdpSocket[] = [];
     let { port } = options;
@@ -141,26 +172,65 @@ export class DnsServer {
         sockets.push(socket);
       }
     }
-    const control = new SharedArrayBuffer(CONTROL_BYTES);
-    const server = new DnsServer(options, port, control, sockets);
-    try {
-      await Promise.all(server.#tcp.map((tcp, index) => listenTcp(tcp, addresses[index], port)));
-      await server.#startThreads(control);
-    } catch (error) {
-      await server.stop();
-      throw error;
-    } finally {
-      stack.move();
-    }
+    const bound = addresses.map((address) => {
+      const socket = openBoundSocket('tcp', address, port);
+      stack.use(socket.fd);
+      return socket;
+    });
+    const server = new DnsServer(options, port, sockets, bound);
+    stack.move();
     return server;
   }
 
-  /** What was counted so far: by UDP's threads, and by TCP and the main thread. */
-  counters(): { readonly udp: readonly Counters[]; readonly tcp: Counters } {
-    return {
-      udp: [...this.#threads.map(({ counters }) => counters), this.#udpCounters],
-      tcp: this.#tcpCounters,
+  /**
+   * Has everything ready to answer by something else, while the server answers as before: `commit`
+   * changes over, `discard` leaves it. Rejects, with nothing changed, when a thread can't be started.
+   */
+  async prepare(next: Answering): Promise<void> {
+    const config: ThreadConfig = {
+      routes: next.routes,
+      answerer: next.answerer ?? {},
+      sharedAnswers: next.sharedAnswers,
     };
+    this.#next = next;
+    const ready = await Promise.allSettled(this.#threads.map((each) => each.prepare(config)));
+    for (const each of ready) {
+      if (each.status === 'fulfilled') continue;
+      await this.discard();
+      throw each.reason;
+    }
+  }
+
+  /** Answers by what was prepared from here on; no query is lost. Rejects when it can't listen. */
+  async commit(): Promise<void> {
+    const next = this.#next;
+    if (next === undefined) return;
+    const bound = this.#bound;
+    this.#bound = [];
+    await Promise.all(bound.map((socket, index) => listenTcp(this.#tcp[index], socket)));
+    this.#next = undefined;
+    this.#routes = next.routes;
+    this.#answerer = new Answerer(next.answerer);
+    await Promise.all(this.#threads.map((each) => each.commit()));
+  }
+
+  /** Forgets what was prepared. */
+  async discard(): Promise<void> {
+    this.#next = undefined;
+    await Promise.all(this.#threads.map((each) => each.discard()));
+  }
+
+  /** What was counted so far. */
+  counters(): readonly ZoneCounters[] {
+    const udp = this.#threads.flatMap((thread) => [...thread.counters]);
+    return [
+      ...udp.map(([zone, counters]) => ({ zone, transport: 'udp' as const, counters })),
+      ...[...this.#tcpCounters].map(([zone, counters]) => ({
+        zone,
+        transport: 'tcp' as const,
+        counters,
+      })),
+    ];
   }
 
   /** TCP connections closed at once, for there were too many. */
@@ -170,9 +240,10 @@ export class DnsServer {
 
   /** Stops listening; what was asked before is answered. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    Atomics.store(this.#control, CONTROL_STOP, 1);
-    await Promise.all([...this.#tcp.map((tcp) => tcp.close()), ...this.#threads.map(ended)]);
+    await Promise.all([
+      ...this.#tcp.map((tcp) => tcp.close()),
+      ...this.#threads.map((thread) => thread.stop()),
+    ]);
     this.#drain();
     if (this.#inFlight > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -182,49 +253,7 @@ export class DnsServer {
       clearTimeout(timer);
     }
     for (const socket of this.#sockets) socket[Symbol.dispose]();
-  }
-
-  async #startThreads(control: SharedArrayBuffer): Promise<void> {
-    const { answerer, table, allow, fallback, sharedAnswers } = this.#options;
-    const serving = this.#sockets.map(async ({ fd, isV4 }, reader) => {
-      const counters = new Counters();
-      const handover = fallback === undefined ? undefined : new HandoverQueue();
-      const start: WorkerStart = {
-        reader,
-        fd,
-        isV4,
-        control,
-        counters: counters.memory,
-        table: table.source,
-        answerer: answerer ?? {},
-        allow: allow?.ranges,
-        handover: handover?.memory,
-        handsOverAll: this.#options.handsOverAll ?? false,
-        sharedAnswers,
-      };
-      const worker = (this.#options.spawnWorker ?? spawnFromSource)({ workerData: start });
-      const thread = {
-        worker,
-        counters,
-        handover,
-        sender: new UdpReplySender(fd, TCP_BYTES_MAX),
-      };
-      this.#threads.push(thread);
-      worker.on('message', (message: WorkerMessage) => {
-        if (message === 'handed-over') this.#drain();
-      });
-      await isServing(worker);
-      this.#watch(worker);
-    });
-    await Promise.all(serving);
-  }
-
-  #watch(worker: Worker): void {
-    const { onFailure } = this.#options;
-    worker.on('error', (error) => onFailure(error as Error));
-    worker.on('exit', (code) => {
-      if (!this.#stopping) onFailure(new Error(`DNS worker ended with code ${code}`));
-    });
+    for (const { fd } of this.#bound) fd.close();
   }
 
   /** Takes what threads have handed over, as much as may be in flight. */
@@ -244,7 +273,7 @@ export class DnsServer {
     }
   }
 
-  async #answerHanded(thread: Thread, { request, origin }: Handed): Promise<void> {
+  async #answerHanded(thread: UdpThread, { request, origin }: Handed): Promise<void> {
     const { client, clientPort, local } = readOrigin(origin);
     const reply = await this.#askFallback(request, {
       client: Addr.fromBytes(client),
@@ -257,7 +286,6 @@ export class DnsServer {
     this.#answerer.answer(undefined, request, request.length, this.#reply, false);
     const cut = truncateReply(reply, this.#answerer.limitBytes);
     thread.sender.send(cut, origin);
-    this.#udpCounters.answered((cut[3] ?? 0) & 0xf, cut.length);
   }
 
   /** SERVFAIL when the fallback fails. */
@@ -274,79 +302,56 @@ export class DnsServer {
 
   #answerTcp(request: Uint8Array, context: QueryContext): TcpAnswer | Promise<TcpAnswer> {
     const answerer = this.#answerer;
-    const { allow, table, handsOverAll = false } = this.#options;
+    const routes = this.#routes;
+    const { allow, fallback } = this.#options;
     const client = context.client.toBytes();
     const start = performance.now();
     const isRefused = allow !== undefined && !allow.permits(client);
+    routes.reset();
     const length = isRefused
       ? answerer.refuse(request, request.length, this.#reply, client)
-      : answerer.answer(table, request, request.length, this.#reply, true, client);
+      : answerer.answer(routes, request, request.length, this.#reply, true, client);
     if (length === 0) return undefined;
-    const { type, isDnssecOk, hasQuestion, questionEnd, serial } = answerer.request;
+    const { type, isDnssecOk, hasQuestion, questionEnd, serial, name } = answerer.request;
     const { outcome, rcode } = answerer;
-    const isV4 = client.length === 4;
-    this.#tcpCounters.asked(hasQuestion ? type : 0, isV4, isDnssecOk, request.length);
     const isTransfer = outcome === OUTCOME.TRANSFER;
+    const isForOthers = outcome !== OUTCOME.ANSWERED && !isTransfer && !routes.isNobodys;
+    if (fallback !== undefined && isForOthers) {
+      // The connection's buffer is used again, and the answer may take a while.
+      return this.#askFallback(Uint8Array.from(request), context).then((reply) =>
+        reply === undefined ? [] : [reply],
+      );
+    }
+    const counters = this.#tcpCountersOf(routes.labels[routes.index] ?? '');
+    counters.asked(hasQuestion ? type : 0, client.length === 4, isDnssecOk, request.length);
     if (isTransfer && this.#options.transfer?.permits(client)) {
-      const zone = zoneOf(table, answerer.request.name);
-      if (zone === undefined) return undefined;
+      const table = routes.tableFor(name);
+      const zone = table === undefined ? undefined : zoneOf(table, name);
+      if (table === undefined || zone === undefined) return undefined;
       const soaOnly = type === TYPE.IXFR && isCurrent(table, serial);
       const messages = transferZone(table, zone, request, questionEnd, soaOnly);
-      this.#tcpCounters.answered(RCODE.NOERROR, messages[0]?.length ?? 0);
+      counters.answered(RCODE.NOERROR, messages[0]?.length ?? 0);
       return messages;
     }
-    const isForOthers = (outcome !== OUTCOME.ANSWERED && !isTransfer) || handsOverAll;
-    if (this.#options.fallback !== undefined && !isRefused && hasQuestion && isForOthers) {
-      // The connection's buffer is used again, and the answer may take a while.
-      return this.#askFallback(Uint8Array.from(request), context).then((reply) => {
-        if (reply === undefined) return [];
-        this.#tcpCounters.answered((reply[3] ?? 0) & 0xf, reply.length);
-        this.#tcpCounters.took((performance.now() - start) / 1000, 1);
-        return [reply];
-      });
-    }
-    this.#tcpCounters.answered(rcode, length);
-    this.#tcpCounters.took((performance.now() - start) / 1000, 1);
+    counters.answered(rcode, length);
+    counters.took((performance.now() - start) / 1000, 1);
     return [this.#reply.slice(0, length)];
+  }
+
+  #tcpCountersOf(zone: string): Counters {
+    const known = this.#tcpCounters.get(zone);
+    if (known !== undefined) return known;
+    const counters = new Counters();
+    this.#tcpCounters.set(zone, counters);
+    return counters;
   }
 }
 
-async function listenTcp(tcp: TcpServer, address: Uint8Array | undefined, port: number) {
-  if (address === undefined) return;
-  const { fd } = openBoundSocket('tcp', address, port);
+async function listenTcp(tcp: TcpServer | undefined, { fd }: BoundSocket): Promise<void> {
   try {
-    await tcp.listen(fd.number);
+    await tcp?.listen(fd.number);
   } catch (error) {
     fd.close();
     throw error;
   }
-}
-
-function spawnFromSource(options: WorkerOptions): Worker {
-  return new Worker(new URL('../udp-worker.ts', import.meta.url), {
-    ...options,
-    execArgv: ['--no-warnings'],
-  });
-}
-
-/** Waits until the worker serves. Rejects with what ended it instead. */
-async function isServing(worker: Worker): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onMessage = (message: WorkerMessage): void => {
-    if (message === 'serving') resolve();
-  };
-  const onExit = (code: number): void => reject(new Error(`DNS worker ended with code ${code}`));
-  worker.on('message', onMessage).once('error', reject).once('exit', onExit);
-  try {
-    await promise;
-  } finally {
-    worker.off('message', onMessage).off('error', reject).off('exit', onExit);
-  }
-}
-
-async function ended({ worker }: Thread): Promise<void> {
-  if (worker.threadId < 0) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  worker.once('exit', () => resolve());
-  await promise;
 }

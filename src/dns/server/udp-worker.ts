@@ -1,14 +1,13 @@
 import { parentPort } from 'node:worker_threads';
 import { UdpBatchSocket } from '../../sys/udp-batch.ts';
-import { Table } from '../table/table.ts';
-import { RCODE } from '../wire/constants.ts';
 import { Acl } from './acl.ts';
 import { Answerer, OUTCOME, UDP_BYTES_MAX } from './answer.ts';
 import { Counters } from './counters.ts';
 import type { OpenSharedAnswers, SharedAnswers } from './fallback.ts';
 import { HANDOVER_BYTES_MAX, HandoverQueue } from './handover.ts';
+import { Routes } from './routes.ts';
 import { warmUp } from './warm-up.ts';
-import { CONTROL_STOP, type WorkerMessage, type WorkerStart } from './worker-protocol.ts';
+import { CONTROL, type WorkerMessage, type WorkerStart } from './worker-protocol.ts';
 
 const BATCH_MAX = 64;
 /** Queries are short; what is longer is cut, and so answered with FORMERR. */
@@ -30,13 +29,19 @@ export function runUdpWorker(start: WorkerStart, openSharedAnswers?: OpenSharedA
 class UdpWorker {
   readonly #start: WorkerStart;
   readonly #udp: UdpBatchSocket;
-  readonly #table: Table;
+  readonly #routes: Routes;
   readonly #answerer: Answerer;
-  readonly #counters: Counters;
+  /** One for each route, and the last for what takes none. */
+  readonly #counters: readonly Counters[];
+  /** Answers in this batch by route. */
+  readonly #answered: Uint32Array;
+  /** What the thread counts whatever the zone. */
+  readonly #own: Counters;
   readonly #acl: Acl | undefined;
   readonly #handover: HandoverQueue | undefined;
   readonly #shared: SharedAnswers | undefined;
   #handedOver = 0;
+  #sendErrors = 0;
 
   constructor(start: WorkerStart, openSharedAnswers: OpenSharedAnswers | undefined) {
     this.#start = start;
@@ -45,9 +50,11 @@ class UdpWorker {
       datagramBytesMax: DATAGRAM_BYTES_MAX,
       replyBytesMax: UDP_BYTES_MAX,
     });
-    this.#table = new Table(start.table);
+    this.#routes = new Routes(start.routes);
     this.#answerer = new Answerer(start.answerer);
-    this.#counters = new Counters(start.counters);
+    this.#counters = start.counters.map((memory) => new Counters(memory));
+    this.#answered = new Uint32Array(this.#counters.length);
+    this.#own = this.#counters.at(-1) ?? new Counters();
     this.#acl = start.allow === undefined ? undefined : new Acl(start.allow);
     this.#handover = start.handover === undefined ? undefined : new HandoverQueue(start.handover);
     const { sharedAnswers } = start;
@@ -57,21 +64,31 @@ class UdpWorker {
   run(): void {
     const { control, answerer } = this.#start;
     const signals = new Int32Array(control);
-    warmUp(this.#table, answerer);
-    tell('serving');
+    warmUp(this.#routes.tables, answerer);
+    tell('ready');
+    Atomics.wait(signals, 0, CONTROL.WAIT);
+    if (Atomics.load(signals, 0) === CONTROL.DISCARD) return;
     let idleSince = performance.now();
-    while (Atomics.load(signals, CONTROL_STOP) === 0) {
+    while (Atomics.load(signals, 0) === CONTROL.SERVE) {
       let received = this.#udp.receive();
       const now = performance.now();
       // A batch that is full after so long a time was not waited for: the thread was held up.
       if (received === BATCH_MAX && now - idleSince > STALE_AFTER_MS) received = this.#dropStale();
       this.#serve(received);
       idleSince = performance.now();
-      if (received > 0) this.#counters.took((idleSince - now) / 1000, received);
+      if (received > 0) this.#took((idleSince - now) / 1000);
     }
     // What was accepted before the word to stop is answered.
     for (let left = this.#udp.receive(false); left > 0; left = this.#udp.receive(false)) {
       this.#serve(left);
+    }
+  }
+
+  #took(seconds: number): void {
+    for (let route = 0; route < this.#answered.length; route += 1) {
+      const queries = this.#answered[route] ?? 0;
+      if (queries > 0) this.#counters[route]?.took(seconds, queries);
+      this.#answered[route] = 0;
     }
   }
 
@@ -81,7 +98,7 @@ class UdpWorker {
     for (let batches = 0; batches < STALE_BATCHES_MAX && received === BATCH_MAX; batches += 1) {
       const next = this.#udp.receive(false);
       if (next === 0) return 0;
-      this.#counters.droppedStale(received);
+      this.#own.droppedStale(received);
       received = next;
     }
     return received;
@@ -89,12 +106,13 @@ class UdpWorker {
 
   #serve(received: number): void {
     if (received === 0) return;
-    this.#table.enter(this.#start.reader);
+    this.#routes.enter(this.#start.reader);
     for (let index = 0; index < received; index += 1) this.#answer(index);
-    this.#table.leave(this.#start.reader);
+    this.#routes.leave(this.#start.reader);
     this.#udp.send();
-    this.#counters.setKernelDrops(this.#udp.kernelDrops);
-    this.#counters.setSendErrors(this.#udp.sendErrors);
+    this.#own.setKernelDrops(this.#udp.kernelDrops);
+    this.#own.sendFailed(this.#udp.sendErrors - this.#sendErrors);
+    this.#sendErrors = this.#udp.sendErrors;
     if (this.#handedOver > 0 && this.#handover?.mustTell()) tell('handed-over');
     this.#handedOver = 0;
   }
@@ -107,32 +125,32 @@ class UdpWorker {
     const reply = udp.replyBuffer(index);
     const client = udp.clientAddress(index);
     const isRefused = this.#acl !== undefined && !this.#acl.permits(client);
+    this.#routes.reset();
     let replyBytes = isRefused
       ? answerer.refuse(request, length, reply, client)
-      : answerer.answer(this.#table, request, length, reply, false, client);
+      : answerer.answer(this.#routes, request, length, reply, false, client);
     if (replyBytes === 0) return;
-    let { rcode } = answerer;
-    const { type, isDnssecOk, hasQuestion } = answerer.request;
-    this.#counters.asked(hasQuestion ? type : 0, client.length === 4, isDnssecOk, length);
-    if (!isRefused && this.#isForOthers()) {
-      const shared = this.#shared?.answer(request, length, reply, answerer.limitBytes) ?? 0;
-      if (shared > 0) {
-        replyBytes = shared;
-        rcode = (reply[3] ?? 0) & 0xf;
-      } else if (this.#handOver(index)) {
-        return;
-      }
+    let shared = 0;
+    if (this.#isForOthers()) {
+      shared = this.#shared?.answer(request, length, reply, answerer.limitBytes) ?? 0;
+      if (shared > 0) replyBytes = shared;
+      else if (this.#handOver(index)) return;
     }
     udp.setReply(index, replyBytes);
-    this.#counters.answered(rcode, replyBytes);
+    const { type, isDnssecOk, hasQuestion } = answerer.request;
+    const counters = this.#counters[this.#routes.index] ?? this.#own;
+    counters.asked(hasQuestion ? type : 0, client.length === 4, isDnssecOk, length);
+    if (shared > 0) {
+      const isDenial = reply[6] === 0 && reply[7] === 0;
+      counters.answeredFromCache((reply[3] ?? 0) & 0xf, replyBytes, isDenial);
+    } else counters.answered(answerer.rcode, replyBytes);
+    this.#answered[this.#routes.index] = (this.#answered[this.#routes.index] ?? 0) + 1;
   }
 
   /** Whether somebody on the main thread may know better than the table. */
   #isForOthers(): boolean {
-    if (this.#handover === undefined) return false;
-    const { outcome, request, rcode } = this.#answerer;
-    if (outcome !== OUTCOME.ANSWERED) return true;
-    return this.#start.handsOverAll && request.hasQuestion && rcode !== RCODE.BADVERS;
+    if (this.#handover === undefined || this.#routes.isNobodys) return false;
+    return this.#answerer.outcome !== OUTCOME.ANSWERED;
   }
 
   /**
@@ -142,7 +160,7 @@ class UdpWorker {
   #handOver(index: number): boolean {
     if (this.#udp.requestLength(index) > HANDOVER_BYTES_MAX) return false;
     const isTaken = this.#handover?.push(this.#udp, index) ?? false;
-    this.#counters.handedOver(isTaken);
+    this.#own.handedOver(isTaken);
     this.#handedOver += 1;
     return true;
   }

@@ -2,6 +2,7 @@ import type { Table } from '../table/table.ts';
 import { HEADER_BYTES, TYPE } from '../wire/constants.ts';
 import { putU16 } from '../wire/octets.ts';
 import { Answerer, type AnswererOptions, UDP_BYTES_MAX } from './answer.ts';
+import { Routes } from './routes.ts';
 
 /** Until the compiler has done its work an answer takes a hundred times longer. */
 const WARM_UP_MS = 100;
@@ -9,7 +10,10 @@ const ROUNDS_MAX = 20_000;
 const TYPES = [TYPE.A, TYPE.AAAA, TYPE.SRV, TYPE.NS, TYPE.SOA, TYPE.PTR];
 
 /** Answers made-up queries on this thread, so that the first that count are answered quickly. */
-export function warmUp(table: Table, options: AnswererOptions): void {
+export function warmUp(tables: readonly Table[], options: AnswererOptions): void {
+  const [table] = tables;
+  if (table === undefined) return;
+  const routes = Routes.of(table);
   const answerer = new Answerer(options);
   const reply = new Uint8Array(UDP_BYTES_MAX);
   const requests = table.source.zones.flatMap(({ name }) =>
@@ -19,7 +23,7 @@ export function warmUp(table: Table, options: AnswererOptions): void {
   );
   const end = performance.now() + WARM_UP_MS;
   for (let round = 0; round < ROUNDS_MAX && performance.now() < end; round += 1) {
-    for (const request of requests) answerer.answer(table, request, request.length, reply, false);
+    for (const request of requests) answerer.answer(routes, request, request.length, reply, false);
   }
 }
 

@@ -65,6 +65,11 @@ export class Table {
     if (this.words[HEADER.MAGIC] !== MAGIC) throw new RangeError('not a DNS table');
   }
 
+  /** Alone, a table has all names. */
+  tableFor(): Table {
+    return this;
+  }
+
   /** Counts the publications. */
   get generation(): number {
     return Atomics.load(this.words, HEADER.GENERATION);

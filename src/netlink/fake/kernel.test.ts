@@ -206,6 +206,7 @@ describe('a subscription', () => {
     const failed = Promise.withResolvers<unknown>();
     const failing = {
       send: (datagram: Uint8Array) => transport.send(datagram),
+      sendAside: (datagram: Uint8Array) => transport.sendAside(datagram),
       receive: () => {
         throw new Error('broken');
       },

@@ -23,6 +23,11 @@ export class FakeSocket implements Transport {
     this.#send(datagram.slice());
   }
 
+  /** There is no other thread: it is handled now. */
+  sendAside(datagram: Uint8Array): void {
+    this.send(datagram);
+  }
+
   /** Nothing will come later, so a socket that waits gives up at once. */
   receive(): Uint8Array | undefined {
     this.#mustBeOpen();

@@ -10,4 +10,11 @@ export { linkByAlias, linkByIndex, linkByName, linkList } from './link/find.ts';
 export type { Link } from './link/link.ts';
 export type { LinkChanges, LinkSpec } from './link/spec.ts';
 export { linkStats } from './link/stats.ts';
-export { linkAdd, linkAltNameAdd, linkAltNameDel, linkDel, linkSet } from './link/verbs.ts';
+export {
+  linkAdd,
+  linkAltNameAdd,
+  linkAltNameDel,
+  linkDel,
+  linkDelStart,
+  linkSet,
+} from './link/verbs.ts';

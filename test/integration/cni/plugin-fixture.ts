@@ -16,6 +16,8 @@ export interface PluginCall {
   readonly env?: Readonly<Record<string, string>>;
   /** The directory of the plugins, ours by default. */
   readonly bin?: string;
+  /** After so long the process is killed by SIGKILL, and its `status` is null; by default never. */
+  readonly killAfterMs?: number | undefined;
 }
 
 export interface PluginAnswer {
@@ -41,7 +43,12 @@ export function callPlugin(call: PluginCall, netns?: Netns): PluginAnswer {
 
 /** Starts the plugin's executable in `netns`, or where we are, and gives its answer when it ends. */
 export async function startPlugin(call: PluginCall, netns?: Netns): Promise<PluginAnswer> {
-  const start = () => spawn(join(call.bin ?? CNI_BIN, call.type), [], { env: environment(call) });
+  const kill =
+    call.killAfterMs === undefined
+      ? {}
+      : { timeout: Math.ceil(call.killAfterMs), killSignal: 'SIGKILL' as const };
+  const start = () =>
+    spawn(join(call.bin ?? CNI_BIN, call.type), [], { env: environment(call), ...kill });
   const child = netns === undefined ? start() : netns.run(start);
   let stdout = '';
   let stderr = '';
@@ -51,6 +58,8 @@ export async function startPlugin(call: PluginCall, netns?: Netns): Promise<Plug
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
+  // It may be killed before it has read it.
+  child.stdin.on('error', () => {});
   child.stdin.end(JSON.stringify(call.config));
   const { promise, resolve } = Promise.withResolvers<number | null>();
   child.on('close', resolve);

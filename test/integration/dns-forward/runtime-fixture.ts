@@ -2,17 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterObject } from '../../../src/cluster/objects.ts';
-import { TableClusterView } from '../../../src/dns/cluster-view.ts';
-import { parseCorefile } from '../../../src/dns/corefile/parse.ts';
-import type { ClusterDns } from '../../../src/dns/dns.ts';
-import { configure } from '../../../src/dns/plugin/configure.ts';
-import type { KubernetesConfig } from '../../../src/dns/plugin/kubernetes/config.ts';
+import { Store } from '../../../src/cluster/store.ts';
+import { CorefileDns, type CorefileDnsOptions } from '../../../src/dns/corefile-dns.ts';
 import type { Labels, MetricName } from '../../../src/dns/plugin/metrics.ts';
-import { DnsRuntime } from '../../../src/dns/plugin/runtime.ts';
-import { CorefileWatcher } from '../../../src/dns/plugin/watcher.ts';
-import { type RunningDns, startDns } from '../dns/cluster-fixture.ts';
-
-const DNS_PORT = 53;
 
 /** What was counted and set, by name and labels as one text. */
 export class CountedMetrics {
@@ -25,6 +17,10 @@ export class CountedMetrics {
 
   set(name: MetricName, labels: Labels, value: number): void {
     this.values.set(keyOf(name, labels), value);
+  }
+
+  clear(name: MetricName): void {
+    for (const key of this.values.keys()) if (key.startsWith(`${name} `)) this.values.delete(key);
   }
 
   observe(name: MetricName, labels: Labels): void {
@@ -49,12 +45,11 @@ function keyOf(name: MetricName, labels: Labels): string {
 /** A server that runs a Corefile, on a port of its own. */
 export interface RunningCorefile extends AsyncDisposable {
   readonly port: number;
-  readonly runtime: DnsRuntime;
-  readonly watcher: CorefileWatcher;
+  readonly dns: CorefileDns;
+  readonly store: Store;
   readonly metrics: CountedMetrics;
   readonly log: string[];
   readonly path: string;
-  readonly server: RunningDns;
   /** Moves the clock the cache goes by. */
   readonly clock: { aheadMs: number };
   write(text: string): void;
@@ -66,9 +61,10 @@ export interface StartOptions {
   /** Whether threads get the shared answers; they go by the machine's clock. */
   readonly shares?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly more?: Partial<CorefileDnsOptions>;
 }
 
-/** Runs a Corefile whose server blocks are on port 53; the real port is another one. */
+/** Runs a Corefile; server blocks that name no port are on one the kernel chooses. */
 export async function startCorefile(
   text: string,
   options: StartOptions = {},
@@ -84,69 +80,38 @@ export async function startCorefile(
     };
   const metrics = new CountedMetrics();
   const clock = { aheadMs: 0 };
-  const parse = { environment: options.environment ?? {}, defaultPort: DNS_PORT };
-  const configuration = configure(parseCorefile(path, text, parse));
-  const zone = configuration.blocks
-    .flatMap(({ plugins }) => plugins)
-    .find(({ name }) => name === 'kubernetes')?.config as KubernetesConfig | undefined;
-  let dns: ClusterDns | undefined;
-  let server: RunningDns | undefined;
-  const dnsLog = {
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-  };
-  const runtime: DnsRuntime = new DnsRuntime({
-    log: dnsLog,
+  const store = new Store();
+  store.replace(options.objects ?? []);
+  const dns = await CorefileDns.start(store, {
+    path,
+    environment: options.environment ?? {},
+    port: 0,
+    addresses: ['::'],
+    workers: 2,
+    answerer: {},
+    log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     metrics,
     metricsText: async () =>
       [...metrics.values].map(([key, value]) => `${key} ${value}`).join('\n'),
-    cluster: new TableClusterView({
-      table: () => {
-        if (dns === undefined) throw new Error('asked before the table is there');
-        return dns.zone.table;
-      },
-      get state() {
-        if (server === undefined) throw new Error('asked before the store is there');
-        return server.store;
-      },
-      domain: 'cluster.local',
-      isSynced: () => true,
-    }),
     now: () => Date.now() + clock.aheadMs,
     sharedSize: { slots: 1024, arenaBytes: 1 << 20 },
+    onFailure: (error) => {
+      throw error;
+    },
+    sharesCache: options.shares ?? false,
+    ...options.more,
   });
-  await runtime.apply(configuration);
-  server = await startDns(options.objects ?? [], zone?.options ?? { zones: [] }, {
-    fallback: runtime.fallback(DNS_PORT),
-    handsOverAll: runtime.handsOverAll(DNS_PORT),
-    answerer: { recursionAvailable: true },
-    ...(options.shares === true ? { sharedAnswers: runtime.sharedAnswers(DNS_PORT) } : {}),
-  });
-  ({ dns } = server);
-  const watcher = new CorefileWatcher(configuration, {
-    path,
-    parse,
-    log: dnsLog,
-    metrics,
-    apply: (next) => runtime.apply(next),
-  });
-  const running = server;
   return {
-    port: server.port,
-    runtime,
-    watcher,
+    port: dns.servers[0]?.server.port ?? 0,
+    dns,
+    store,
     metrics,
     log,
     path,
-    server,
     clock,
     write: (next) => writeFileSync(path, next),
     async [Symbol.asyncDispose]() {
-      watcher.close();
-      await running.dns.stop();
-      runtime.stop();
+      await dns.stop();
       rmSync(directory, { recursive: true, force: true });
     },
   };

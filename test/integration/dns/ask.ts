@@ -105,12 +105,17 @@ export function encodeQuery({
 }
 
 /** Asks over UDP or TCP and reads the answer. */
-export async function ask(port: number, transport: 'udp' | 'tcp', query: Query): Promise<Answer> {
+export async function ask(
+  port: number,
+  transport: 'udp' | 'tcp',
+  query: Query,
+  address?: string,
+): Promise<Answer> {
   const message = encodeQuery(query);
   const reply =
     transport === 'udp'
-      ? await askUdp(port, message)
-      : ((await askTcp(port, [message]))[0] ?? Buffer.alloc(0));
+      ? await askUdp(port, message, address)
+      : ((await askTcp(port, [message], 1, address))[0] ?? Buffer.alloc(0));
   return decodeAnswer(reply);
 }
 
@@ -137,8 +142,9 @@ export async function askTcp(
   port: number,
   messages: readonly Uint8Array[],
   count = messages.length,
+  address = '127.0.0.1',
 ): Promise<Buffer[]> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect(port, address);
   try {
     socket.write(Buffer.concat(messages.map((message) => framed(message))));
     return await readMessages(socket, count);

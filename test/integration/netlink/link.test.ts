@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
+import { ConnectionBusyError } from '../../../src/netlink/connection.ts';
 import { RouteConnection } from '../../../src/netlink/route/connection.ts';
 import {
   type LinkChanges,
@@ -10,6 +11,7 @@ import {
   linkByIndex,
   linkByName,
   linkDel,
+  linkDelStart,
   linkList,
   linkSet,
   linkStats,
@@ -374,6 +376,20 @@ describe('links', () => {
       netnsFd: far.netns.fd,
     });
     expect(linkByName(there, 'm')).toMatchObject({ macvlan: { mode: 'vepa' }, linkNetnsid: 0 });
+  });
+
+  it('are removed while something else is done, and waited for', () => {
+    using connection = RouteConnection.open(fixture.netns);
+    linkAdd(connection, { name: 'v0', kind: 'veth', peer: { name: 'v1' } });
+    const index = indexOf(connection, 'v0');
+    const finish = linkDelStart(connection, index);
+    expect(() => linkByName(connection, 'v0')).toThrow(ConnectionBusyError);
+    expect(finish()).toBe(true);
+    expect(['v0', 'v1'].map((name) => linkByName(connection, name))).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(linkDelStart(connection, index)()).toBe(false);
   });
 
   it('are found by name, index, alias and other name, and not when there are none', () => {

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -94,10 +96,25 @@ function receive(fd: number): string {
 }
 
 const contracts: Record<keyof typeof libc, () => void> = {
+  SHA512: () => {
+    const digest = buffer(64);
+    libc.SHA512(cString('abc'), 3n, digest);
+    expect(Buffer.from(digest)).toEqual(createHash('sha512').update('abc').digest());
+  },
   __errno_location: () => {
     expect(typeof libc.__errno_location()).toBe('bigint');
     libc.close(-1);
     expect(errno()).toBe(EBADF);
+  },
+  _exit: () => {
+    const script = [
+      'const { exitNow } = require(process.argv[1]);',
+      "process.on('exit', () => console.log('never'));",
+      'exitNow(7);',
+    ].join('');
+    const file = join(import.meta.dirname, '../../../src/sys/exit.ts');
+    const { status, stdout } = spawnSync(process.execPath, ['-e', script, file]);
+    expect([status, stdout.toString()]).toEqual([7, '']);
   },
   bind: () => {
     receiver('bind');

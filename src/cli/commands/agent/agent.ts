@@ -1,20 +1,13 @@
-import { availableParallelism } from 'node:os';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
-import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
+import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
 import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
 
-interface Args extends ProxyArgs {
+interface Args extends ProxyArgs, DnsArgs {
   manifests: string;
-  'cluster-domain': string;
-  'dns-address': string;
-  'dns-port': number;
-  'dns-workers': number;
-  'dns-ttl': number;
-  'dns-node-local': string[];
   'log-level': string;
 }
 
@@ -23,56 +16,25 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withProxyFlags(yargs)
+    withDnsFlags(withProxyFlags(yargs))
       .option('manifests', {
         type: 'string',
         demandOption: true,
         describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
       })
-      .option('cluster-domain', {
-        type: 'string',
-        default: 'cluster.local',
-        describe: 'the zone of Service names',
-      })
-      .option('dns-address', {
-        type: 'string',
-        default: '::',
-        describe: 'address to answer DNS on',
-      })
-      .option('dns-port', { type: 'number', default: 53, describe: 'port to answer DNS on' })
-      .option('dns-workers', {
-        type: 'number',
-        default: availableParallelism(),
-        describe: 'DNS threads',
-      })
-      .option('dns-ttl', { type: 'number', default: 5, describe: 'TTL of records in seconds' })
-      .option('dns-node-local', {
-        type: 'string',
-        array: true,
-        default: [],
-        describe: 'addresses to answer DNS on instead, which this node takes over',
-      })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
         proxyOptions(args);
-        for (const text of args['dns-node-local']) parseAddr(text);
-        checkRange('dns-port', args['dns-port'], 0, 65_535);
+        dnsOptions(args);
         bindAddresses(args);
-        checkRange('dns-workers', args['dns-workers'], 1, 256);
-        checkRange('dns-ttl', args['dns-ttl'], 0, 3600);
         return true;
       })
       .epilogue(
-        'SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them.',
+        'SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
       ),
   handler: run,
 };
-
-function checkRange(name: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new Error(`--${name}: expected a whole number from ${min} to ${max}, got ${value}`);
-}
 
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
@@ -90,18 +52,17 @@ async function run(args: Args): Promise<void> {
       version: VERSION,
       manifests: args.manifests,
       proxy: proxyOptions(args),
-      clusterDomain: args['cluster-domain'],
-      dnsAddress: args['dns-address'],
-      dnsPort: args['dns-port'],
-      dnsWorkers: args['dns-workers'],
-      dnsTtlSeconds: args['dns-ttl'],
-      dnsNodeLocal: args['dns-node-local'].map(parseAddr),
+      dns: dnsOptions(args),
       ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
+  process.on('SIGHUP', () => {
+    log.info('looking whether the Corefile has changed');
+    agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+  });
   const failure = await ended.promise;
   await agent.stop();
   if (failure !== undefined) throw failure;

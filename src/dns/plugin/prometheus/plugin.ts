@@ -36,6 +36,9 @@ export const prometheus = definePlugin<PrometheusConfig>({
           family: query.context.client.unmap().family === 4 ? '1' : '2',
           type: COUNTED_TYPES.has(type) ? type : 'other',
         });
+        if (query.request.edns?.dnssecOk === true) {
+          metrics.count('coredns_dns_do_requests_total', labels);
+        }
         const reply = await next(query);
         const seconds = (performance.now() - start) / 1000;
         metrics.observe('coredns_dns_request_duration_seconds', labels, seconds);

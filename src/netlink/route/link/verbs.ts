@@ -1,4 +1,5 @@
 import { ENODEV } from '../../../sys/errno.ts';
+import type { Request } from '../../connection.ts';
 import { encodePayload, NLM_F_CREATE, NLM_F_EXCL } from '../../message.ts';
 import { happens } from '../../outcome.ts';
 import type { RouteConnection } from '../connection.ts';
@@ -51,13 +52,25 @@ export function linkSet(connection: RouteConnection, index: number, changes: Lin
 
 /** Removes the link `index`, and a veth's other end with it. Gives false when there is none. */
 export function linkDel(connection: RouteConnection, index: number): boolean {
-  return happens(ENODEV, () =>
-    connection.netlink.execute({
-      operation: `delete link ${index}`,
-      type: RTM_DELLINK,
-      write: (writer) => encodePayload(writer, linkPayload, { index }, {}),
-    }),
-  );
+  return happens(ENODEV, () => connection.netlink.execute(deletion(index)));
+}
+
+/**
+ * Starts to remove the link `index`: the kernel waits some milliseconds until nobody looks at it any
+ * more. The function it gives waits for the end, as `linkDel` does, and must be called; until then
+ * the connection is taken.
+ */
+export function linkDelStart(connection: RouteConnection, index: number): () => boolean {
+  const finish = connection.netlink.start(deletion(index));
+  return () => happens(ENODEV, finish);
+}
+
+function deletion(index: number): Request {
+  return {
+    operation: `delete link ${index}`,
+    type: RTM_DELLINK,
+    write: (writer) => encodePayload(writer, linkPayload, { index }, {}),
+  };
 }
 
 /** Gives the link another name beside its own, of at most 127 octets. Throws NetlinkError EEXIST. */

@@ -6,7 +6,7 @@ import type { Writer } from '../../writer.ts';
 import type { RouteConnection } from '../connection.ts';
 import { addressFamily } from '../family.ts';
 import { decodeRoute, type KernelRoute } from './route.ts';
-import { RTM_GETROUTE, routePayload } from './table.ts';
+import { RTM_GETROUTE, routePayload, TABLE_MAIN } from './table.ts';
 import { type RouteType, routeTypeNumber } from './type.ts';
 
 const RTM_F_LOOKUP_TABLE = 0x1000; // linux/rtnetlink.h
@@ -44,6 +44,14 @@ export function routeList(
     routes = connection.netlink.dump(request, decodeRoute);
   });
   return routes;
+}
+
+/** The default routes of the main table, those of IPv4 first. */
+export function defaultRouteList(connection: RouteConnection): KernelRoute[] {
+  const filter = { table: TABLE_MAIN, type: 'unicast' } as const;
+  return ([4, 6] as const)
+    .flatMap((family) => routeList(connection, family, filter))
+    .filter(({ dst }) => dst.bits === 0);
 }
 
 /** A packet `routeGet` asks about. */

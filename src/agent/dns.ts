@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { Store } from '../cluster/store.ts';
+import { CorefileDns } from '../dns/corefile-dns.ts';
+import { ClusterDns, type NamedServer } from '../dns/dns.ts';
+import type { Publication } from '../dns/followed-zone.ts';
+import { localAddresses } from '../dns/local-addresses.ts';
+import type { AnswerClass } from '../dns/plugin/reply.ts';
+import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
+import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
+import type { Addr } from '../ipaddr/addr.ts';
+import type { ServedDns } from './dns-metrics.ts';
+import type { Logger } from './log.ts';
+import type { AgentMetrics } from './metrics.ts';
+
+/** How DNS is answered: by a Corefile, or for the cluster alone. */
+export interface AgentDnsOptions {
+  /** The path of a Corefile. */
+  readonly corefile?: string;
+  /** Without a Corefile: the zone of Service names, and the TTL of its records. */
+  readonly clusterDomain: string;
+  readonly ttlSeconds: number;
+  readonly address: string;
+  readonly port: number;
+  /** Threads for each address and port. */
+  readonly workers: number;
+  /** Which of the answers of a Corefile are written to the debug log. */
+  readonly logClasses: ReadonlySet<AnswerClass>;
+  /** Addresses to take over and answer on, in place of `address`; none for that. */
+  readonly nodeLocal: readonly Addr[];
+}
+
+/** What the DNS server has from the agent. */
+export interface AgentDnsContext {
+  readonly log: Logger;
+  readonly metrics: AgentMetrics;
+  readonly spawnWorker?: (options: WorkerOptions) => Worker;
+  /** Called when a part dies later. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** The DNS server of the agent: by a Corefile, or for the cluster's names alone. */
+export class AgentDns implements ServedDns {
+  readonly #dns: ClusterDns | CorefileDns;
+
+  private constructor(dns: ClusterDns | CorefileDns) {
+    this.#dns = dns;
+  }
+
+  /** Serves when it resolves. Rejects when the Corefile is wrong or a port is taken. */
+  static async start(
+    store: Store,
+    options: AgentDnsOptions,
+    { log, metrics, spawnWorker, onFailure }: AgentDnsContext,
+  ): Promise<AgentDns> {
+    const { address, corefile, port, workers, nodeLocal, logClasses } = options;
+    const shared = {
+      addresses: nodeLocal.length > 0 ? nodeLocal.map(String) : [address],
+      port,
+      workers,
+      answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
+      onFailure,
+      onPublish: (publication: Publication) => {
+        metrics.published(publication);
+        const { names, durationSeconds } = publication;
+        log.debug({ names, durationSeconds }, 'DNS names published');
+      },
+      ...(spawnWorker === undefined ? {} : { spawnWorker }),
+    };
+    if (corefile !== undefined) {
+      const served = await CorefileDns.start(store, {
+        ...shared,
+        path: corefile,
+        environment: process.env,
+        log,
+        metrics: metrics.plugins,
+        metricsText: () => metrics.registry.metrics(),
+        logClasses,
+      });
+      log.info(
+        { corefile, servers: served.servers.map(({ label }) => label) },
+        'Corefile in force',
+      );
+      return new AgentDns(served);
+    }
+    const zone = {
+      ...KUBERNETES_ZONE_DEFAULTS,
+      zones: [options.clusterDomain, 'in-addr.arpa', 'ip6.arpa'],
+      ttlSeconds: options.ttlSeconds,
+      localAddresses: nodeLocal.length > 0 ? nodeLocal : localAddresses(address),
+    };
+    return new AgentDns(await ClusterDns.start(store, { ...shared, zone }));
+  }
+
+  get servers(): readonly NamedServer[] {
+    return this.#dns.servers;
+  }
+
+  /** The port of the first server. */
+  get port(): number {
+    return this.servers[0]?.server.port ?? 0;
+  }
+
+  /** Looks whether the Corefile has changed; without one there is nothing to look at. */
+  async reload(): Promise<void> {
+    if (this.#dns instanceof CorefileDns) await this.#dns.reload();
+  }
+
+  async stop(): Promise<void> {
+    await this.#dns.stop();
+  }
+}

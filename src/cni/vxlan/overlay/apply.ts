@@ -1,0 +1,108 @@
+import { netlinkErrno } from '../../../netlink/error.ts';
+import { addrAdd, addrDel, addrList } from '../../../netlink/route/addr.ts';
+import type { RouteConnection } from '../../../netlink/route/connection.ts';
+import { fdbAdd, fdbDel, fdbList, fdbReplace } from '../../../netlink/route/fdb.ts';
+import { type Link, linkByIndex } from '../../../netlink/route/link.ts';
+import { neighDel, neighList, neighReplace } from '../../../netlink/route/neigh.ts';
+import {
+  type Route,
+  routeAdd,
+  routeDel,
+  routeList,
+  routeReplace,
+} from '../../../netlink/route/route.ts';
+import { EEXIST } from '../../../sys/errno.ts';
+import { lockNetns } from '../../../sys/flock.ts';
+import { ensureDevice, findDevice, removeDevices } from './device.ts';
+import { type Actual, difference, PROTOCOL_PODWIRE } from './difference.ts';
+import { OverlayError } from './error.ts';
+import type { Entries, Overlay } from './plan.ts';
+
+/** Others are done within milliseconds, unless they have thousands of peers to write. */
+const LOCK_TIMEOUT_MS = 30_000;
+
+const TABLE_MAIN = 254; // linux/rtnetlink.h
+const protocol = PROTOCOL_PODWIRE;
+
+/** What the kernel has on the device. */
+export function readActual(connection: RouteConnection, { index: linkIndex }: Link): Actual {
+  return {
+    addresses: addrList(connection, linkIndex),
+    neighs: neighList(connection, { linkIndex }),
+    fdb: fdbList(connection, { linkIndex }),
+    routes: ([4, 6] as const).flatMap((family) =>
+      routeList(connection, family, { table: TABLE_MAIN, linkIndex, protocol }),
+    ),
+  };
+}
+
+/**
+ * Makes the overlay of the namespace the thread is in what it should be, one process at a time: makes
+ * or mends the device, adds what is missing and removes what is stale. What others made stays. Throws
+ * OverlayError where something of others is in the way, LockTimeoutError and NetlinkError.
+ */
+export function reconcileOverlay(connection: RouteConnection, overlay: Overlay): void {
+  using _lock = lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
+  const link = ensureDevice(connection, overlay.device);
+  const { missing, stale } = difference(overlay.entries, readActual(connection, link));
+  // Before the new ones, for they may be in their way.
+  removeEntries(connection, link, stale);
+  addEntries(connection, link, missing);
+}
+
+/** As reconcileOverlay, but only removes. */
+export function pruneOverlay(connection: RouteConnection, { device, entries }: Overlay): void {
+  using _lock = lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
+  const link = findDevice(connection, device);
+  removeDevices(connection, device.owner, link);
+  if (link === undefined) return;
+  removeEntries(connection, link, difference(entries, readActual(connection, link)).stale);
+}
+
+/** A packet that has a route finds the rest there. */
+function addEntries(connection: RouteConnection, link: Link, missing: Entries): void {
+  const linkIndex = link.index;
+  for (const prefix of missing.addresses) {
+    addrAdd(connection, linkIndex, prefix, { noDad: true, protocol });
+  }
+  for (const { dst, mac: lladdr } of missing.neighs) {
+    neighReplace(connection, { linkIndex, dst, lladdr, protocol });
+  }
+  for (const { mac, endpoint: dst } of missing.fdb) {
+    const entry = { linkIndex, mac, dst, externLearn: true };
+    if (fdbAdd(connection, entry)) continue;
+    // Replaced, one that was made by hand would keep its flags, and not be known as ours.
+    fdbDel(connection, { linkIndex, mac });
+    fdbReplace(connection, entry);
+  }
+  for (const { dst, gateway } of missing.routes) {
+    ensureRoute(connection, { dst, gateway, linkIndex, onlink: true, protocol });
+  }
+}
+
+function removeEntries(connection: RouteConnection, link: Link, stale: Actual): void {
+  for (const route of stale.routes) routeDel(connection, route);
+  for (const entry of stale.fdb) fdbDel(connection, entry);
+  for (const neigh of stale.neighs) neighDel(connection, neigh);
+  for (const { prefix } of stale.addresses) addrDel(connection, link.index, prefix);
+}
+
+/** Replacing without a look could take a route of others. */
+function ensureRoute(connection: RouteConnection, route: Route): void {
+  try {
+    routeAdd(connection, route);
+  } catch (error) {
+    if (netlinkErrno(error) !== EEXIST) throw error;
+    const { dst } = route;
+    const other = routeList(connection, dst.addr.family, { table: TABLE_MAIN }).find((each) =>
+      each.dst.equals(dst),
+    );
+    if (other !== undefined && other.linkIndex !== route.linkIndex) {
+      const index = other.linkIndex ?? 0;
+      const name = linkByIndex(connection, index)?.name ?? `link ${index}`;
+      const who = `by protocol ${other.protocol}`;
+      throw new OverlayError(`route ${dst} already exists, on "${name}" ${who}`);
+    }
+    routeReplace(connection, route);
+  }
+}

@@ -1,0 +1,89 @@
+import { createInterface } from 'node:readline';
+import { decodeObject } from '../../src/cluster/decode.ts';
+import { ManifestSource } from '../../src/cluster/manifests/source.ts';
+import type { ClusterObject } from '../../src/cluster/objects.ts';
+import { Store } from '../../src/cluster/store.ts';
+import { parsePrefix } from '../../src/ipaddr/prefix.ts';
+import { DEFAULT_SETTINGS } from '../../src/proxy/model/settings.ts';
+import { NftablesBackend } from '../../src/proxy/nftables/backend.ts';
+import { DEFAULT_NODE_RULES } from '../../src/proxy/node.ts';
+import { ServiceProxy } from '../../src/proxy/proxy.ts';
+import { NODE_NAME, SERVICE_RANGE, serviceAt, sliceAt } from './proxy-objects.ts';
+import { CLIENT_RANGE } from './proxy-room.ts';
+
+/*
+ * Our proxy alone, in the namespace it is started in, for `proxy.ts` to measure: a directory of
+ * manifests, the store, the model and the nftables backend, as the agent has them. Prints a line of JSON
+ * when all rules are committed. Each line on stdin asks for changes that go into the store, not
+ * through a file; the answer is how long each took from there to its commit.
+ */
+
+/** One change of the store at a time: a new Service, or a first endpoint that moves. */
+interface Ask {
+  readonly kind: 'service' | 'endpoint';
+  readonly count: number;
+}
+
+const [manifests = '', services = '0', endpoints = '0'] = process.argv.slice(2);
+const size = { services: Number(services), endpoints: Number(endpoints) };
+const store = new Store();
+const source = new ManifestSource(manifests, store, {
+  onError(error) {
+    throw error;
+  },
+  onRecovered() {},
+});
+source.start();
+const readAt = performance.now();
+const backend = NftablesBackend.open(undefined, { own: false });
+backend.probe();
+let committed = Promise.withResolvers<number>();
+const first = committed.promise;
+const proxy = new ServiceProxy(
+  store,
+  backend,
+  {
+    settings: {
+      ...DEFAULT_SETTINGS,
+      nodeName: NODE_NAME,
+      detector: { kind: 'prefixes', prefixes: [parsePrefix(CLIENT_RANGE)] },
+    },
+    node: { ...DEFAULT_NODE_RULES, serviceCidrs: [parsePrefix(SERVICE_RANGE)] },
+    nodePorts: 'primary',
+    localAddrs: () => [],
+  },
+  {
+    onSync({ error, result }) {
+      if (error !== undefined) throw error;
+      if (result !== undefined && result.changes > 0) committed.resolve(performance.now());
+    },
+  },
+);
+const committedAt = await first;
+const say = (value: unknown): boolean => process.stdout.write(`${JSON.stringify(value)}\n`);
+say({ readMs: readAt, committedMs: committedAt });
+
+let made = 0;
+for await (const line of createInterface({ input: process.stdin })) {
+  const { kind, count } = JSON.parse(line) as Ask;
+  const times: number[] = [];
+  for (let at = 0; at < count; at += 1) {
+    made += 1;
+    const raw =
+      kind === 'service'
+        ? [serviceAt(size.services + made), sliceAt(size.services + made, size)]
+        : [sliceAt((made * 7919) % size.services, size, made)];
+    const objects = raw
+      .map(decodeObject)
+      .filter((each): each is ClusterObject => each !== undefined);
+    committed = Promise.withResolvers();
+    const start = performance.now();
+    store.update(objects);
+    times.push((await committed.promise) - start);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  say(times);
+}
+source.close();
+proxy.close();
+backend.close();
