@@ -7,6 +7,7 @@ import {
   masqueradeCheck,
   masqueradeDel,
   masqueradeGc,
+  masqueradeUndo,
 } from '../masquerade/masquerade.ts';
 import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
@@ -68,7 +69,7 @@ export const bridge: Plugin = {
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
-      undo.defer(() => masqueradeDel(owner));
+      undo.defer(() => masqueradeUndo(addresses, owner));
     }
     // With the pod's end down there is nothing to wait for.
     const port = config.disableContainerInterface
@@ -95,7 +96,7 @@ export const bridge: Plugin = {
     using rest = new DisposableStack();
     let veth: Disposable | undefined;
     rest.defer(() => veth?.[Symbol.dispose]());
-    rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => masqueradeDel(owner, call.environment.netns));
     rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => spoofCheckDel(owner));
     // It takes the kernel as long as all of the above takes us.

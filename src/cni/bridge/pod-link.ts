@@ -2,7 +2,7 @@ import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkSet } from '../../netlink/route/link.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import { mustFind } from '../pod-interface/describe.ts';
-import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
 import { setPortVlans } from './vlan.ts';
 
@@ -18,7 +18,13 @@ export function joinBridge(
   config: BridgeConfig,
 ): void {
   writeSysctl(`net/ipv6/conf/${veth.name}/accept_ra`, '0');
-  linkSet(host, veth.index, { master: bridge.index });
+  try {
+    linkSet(host, veth.index, { master: bridge.index });
+  } catch (error) {
+    const { cniCode, message, details } = toCniError(error);
+    const text = `failed to connect "${veth.name}" to bridge "${bridge.name}": ${message}`;
+    throw new CniError(cniCode, text, details, { cause: error });
+  }
   const { hairpinMode: hairpin, portIsolation: isolated } = config;
   if (hairpin || isolated) linkSet(host, veth.index, { bridgePort: { hairpin, isolated } });
   setPortVlans(host, veth.index, config.vlans);

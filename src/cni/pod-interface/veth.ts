@@ -82,6 +82,17 @@ function removeHostEnd(owner: Owner): void {
   }
 }
 
+/** The names of the other interfaces that the owner's container has on the network. */
+export function siblingsOf(host: RouteConnection, owner: Owner): string[] {
+  const { network, containerId, ifName } = owner;
+  const group = linkGroup(network);
+  const start = `podwire:${network}:${containerId}:`;
+  return linkList(host, { kind: 'veth' })
+    .filter((link) => link.group === group && link.alias?.startsWith(start) === true)
+    .map(({ alias = '' }) => alias.slice(start.length))
+    .filter((name) => name !== ifName);
+}
+
 /** Removes the network's host ends whose owner is not among the valid attachments. */
 export function removeStaleHostEnds(
   host: RouteConnection,

@@ -132,7 +132,7 @@ export class ComparedNode {
       // The kernel's own follow the links, and those of an address wait for detection of duplicates.
       routes6: ip('-6', 'route', 'show', 'table', 'all')
         .map(routeOf)
-        .filter(({ dst, table }) => table !== 'local' && !/^fe80::/.test(String(dst))),
+        .filter(({ dst, table }) => table !== 'local' && !String(dst).startsWith('fe80::')),
       sysctls,
     };
   }
