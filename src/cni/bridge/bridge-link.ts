@@ -1,6 +1,6 @@
 import { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
@@ -15,6 +15,16 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
     throw new CniError(CNI_CODE.internal, `"${name}" already exists but is not a bridge`);
   }
   return link;
+}
+
+/** Throws CniError of code 50 when the name is that of another kind of link. */
+export function bridgeStatus(name: string): void {
+  using host = RouteConnection.open();
+  try {
+    findBridge(host, name);
+  } catch (error) {
+    throw new CniError(CNI_CODE.notAvailable, toCniError(error).message);
+  }
 }
 
 /**

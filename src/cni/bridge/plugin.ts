@@ -9,6 +9,7 @@ import {
   masqueradeGc,
   masqueradeUndo,
 } from '../masquerade/masquerade.ts';
+import { nftables } from '../masquerade/nftables.ts';
 import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
@@ -19,7 +20,7 @@ import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { ensureBridge } from './bridge-link.ts';
+import { bridgeStatus, ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
 import { openGateway } from './gateway.ts';
@@ -135,7 +136,9 @@ export const bridge: Plugin = {
 
   status(call) {
     const config = parseBridgeConfig(call);
+    bridgeStatus(config.bridge);
     config.masquerade?.status();
+    if (config.macspoofchk) nftables.status();
     if (config.hasIpam) ipamStatus(call);
   },
 };

@@ -17,6 +17,15 @@ const RESULT = JSON.stringify({
   ips: [{ address: '10.1.2.2/24', gateway: '10.1.2.1' }],
 });
 
+function knowsVlans(): boolean {
+  try {
+    node.exec('ip', 'link', 'add', 'probe', 'type', 'bridge', 'vlan_filtering', '1');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe('an ADD of bridge that fails leaves nothing', () => {
   it.each([
     [
@@ -45,6 +54,17 @@ describe('an ADD of bridge that fails leaves nothing', () => {
       code: 999,
       msg: `failed to create bridge "br0": ${text}`,
     });
+    fixture.expectNothingLeft();
+  });
+
+  it.for([
+    ['makes', /^failed to create bridge "br0": add link br0 of kind bridge: EOPNOTSUPP$/],
+    ['finds', /^(delete|add) bridge VLANs .*: EOPNOTSUPP$/],
+  ] as const)('when the kernel knows no VLANs on a bridge that ADD %s', ([how, msg], { skip }) => {
+    if (knowsVlans()) skip('this kernel knows VLANs of bridges');
+    if (how === 'finds') node.exec('ip', 'link', 'add', 'br0', 'type', 'bridge');
+    const { json } = call('ADD', config({ ...everything, vlan: 7 }));
+    expect(json).toMatchObject({ code: 999, msg: expect.stringMatching(msg) });
     fixture.expectNothingLeft();
   });
 

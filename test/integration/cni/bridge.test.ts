@@ -167,6 +167,28 @@ describe('bridge ADD', () => {
   });
 });
 
+describe('bridge STATUS', () => {
+  it('is well before there is a bridge, and after', () => {
+    const conf = config({ ipMasq: true, macspoofchk: true });
+    for (const verb of ['STATUS', 'ADD', 'STATUS']) {
+      expect([verb, call(verb, conf).status]).toEqual([verb, 0]);
+    }
+  });
+
+  it('says that the name is taken', () => {
+    node.exec('ip', 'link', 'add', 'br0', 'type', 'veth', 'peer', 'name', 'x');
+    expect(call('STATUS', config()).json).toEqual({
+      code: 50,
+      msg: '"br0" already exists but is not a bridge',
+    });
+  });
+
+  it('passes on what IPAM says', () => {
+    const other = { code: 999, msg: expect.stringContaining('failed to find plugin "nowhere"') };
+    expect(call('STATUS', config({ ipam: { type: 'nowhere' } })).json).toMatchObject(other);
+  });
+});
+
 describe('two hundred pods at once', () => {
   const paths = Array.from(
     { length: 200 },

@@ -158,6 +158,11 @@ describe('VLANs of bridge', () => {
     expect(check()).toBe(`interface "${port}" is tagged in VLAN 7, expected untagged`);
     vlan('add', 'dev', port, 'vid', '7', 'pvid', 'untagged');
     expect(check()).toBeUndefined();
+    node.exec('node', 'ip', 'link', 'set', 'br0', 'type', 'bridge', 'vlan_filtering', '0');
+    expect(check()).toBe(
+      'bridge "br0" does not tell VLANs apart: expected vlan_filtering 1, got 0',
+    );
+    node.exec('node', 'ip', 'link', 'set', 'br0', 'type', 'bridge', 'vlan_filtering', '1');
     node.exec('node', 'ip', 'addr', 'flush', 'dev', 'br0.7');
     expect(check()).toBe('expected gateway address 10.1.2.1/24 on "br0.7"');
     const links = JSON.parse(node.exec('node', 'ip', '-j', 'link')) as Json[];
