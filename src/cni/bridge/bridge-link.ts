@@ -6,6 +6,7 @@ import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { failure } from './failure.ts';
 import { needsFiltering } from './vlan.ts';
 
 /** The bridge with the name, or undefined. Throws CniError when another kind of link has it. */
@@ -35,9 +36,7 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
   try {
     return makeBridge(host, config);
   } catch (error) {
-    const { cniCode, message, details } = toCniError(error);
-    const text = `failed to create bridge "${config.bridge}": ${message}`;
-    throw new CniError(cniCode, text, details, { cause: error });
+    throw failure(`create bridge "${config.bridge}"`, error);
   }
 }
 

@@ -105,8 +105,8 @@ function checkVlanGateway(
 }
 
 function checkMaster({ name, master }: Link, bridge: Link): void {
-  if (master !== bridge.index)
-    throw failure(`interface "${name}" is not a port of "${bridge.name}"`);
+  if (master === bridge.index) return;
+  throw failure(`interface "${name}" is not a port of "${bridge.name}"`);
 }
 
 function checkUp({ name, up }: Link): void {

@@ -2,8 +2,9 @@ import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkSet } from '../../netlink/route/link.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import { mustFind } from '../pod-interface/describe.ts';
-import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
+import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { failure } from './failure.ts';
 import { setPortVlans } from './vlan.ts';
 
 /** As long as the reference waits, all its pauses together. */
@@ -21,9 +22,7 @@ export function joinBridge(
   try {
     linkSet(host, veth.index, { master: bridge.index });
   } catch (error) {
-    const { cniCode, message, details } = toCniError(error);
-    const text = `failed to connect "${veth.name}" to bridge "${bridge.name}": ${message}`;
-    throw new CniError(cniCode, text, details, { cause: error });
+    throw failure(`connect "${veth.name}" to bridge "${bridge.name}"`, error);
   }
   const { hairpinMode: hairpin, portIsolation: isolated } = config;
   if (hairpin || isolated) linkSet(host, veth.index, { bridgePort: { hairpin, isolated } });
