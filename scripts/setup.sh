@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils ca-certificates conntrack dnsperf ethtool iproute2 ipset iptables iputils-ping ipvsadm knot libatomic1 netbase nftables python3 unbound util-linux "$@"; do
+for package in bind9-dnsutils busybox-static ca-certificates conntrack containerd dnsperf ethtool iproute2 ipset iptables iputils-ping ipvsadm knot libatomic1 netbase nftables python3 runc unbound util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done
@@ -21,9 +21,9 @@ if [ -n "$lacking" ]; then
   # shellcheck disable=SC2086 # the list is meant to be split
   apt-get install -y -qq --no-install-recommends $lacking >/dev/null
   # Tests start these for themselves; nothing is to serve on the machine because of them.
-  for service in etcd knot unbound; do
+  for service in containerd etcd-server knot unbound; do
     case "$lacking " in
-      *" $service "*) systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
+      *" $service "*) systemctl disable --now "${service%-server}" >/dev/null 2>&1 || true ;;
     esac
   done
 fi

@@ -2,6 +2,7 @@ import yargs from 'yargs';
 import { agentCommand } from './commands/agent/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
+import { dnsCommand } from './commands/dns/dns.ts';
 import { explainCommand } from './commands/explain.ts';
 import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
       .command(cleanupCommand)
       .command(labCommand)
       .command(cniCommand)
+      .command(dnsCommand)
       .command(explainCommand)
       .command(ipCommand)
       .command(versionCommand)

@@ -237,7 +237,8 @@ function decodePlace(
 
 const SHOWN_CHARACTERS_MAX = 80;
 
-function check<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
+/** What `value` is by the schema. Throws FieldError for the first field that is wrong. */
+export function check<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;

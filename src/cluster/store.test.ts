@@ -108,4 +108,37 @@ describe('Store', () => {
     store.replace([]);
     expect(calls).toBe(1);
   });
+
+  it('follows the part that was made first, and then the next', () => {
+    const store = new Store();
+    const touched: string[][] = [];
+    store.subscribe((_, names) => touched.push([...names]));
+    const [first, second] = [store.part(), store.part()];
+    second.replace([service('a', '10.0.0.2'), service('b', '10.0.0.3')]);
+    first.replace([service('a', '10.0.0.1')]);
+    expect(store.services.get('default/a')?.clusterIPs).toEqual(['10.0.0.1']);
+    expect(store.size).toBe(2);
+    expect(second.apply([service('a', '10.0.0.9')], [])).toBe(false);
+    expect(first.replace([])).toBe(true);
+    expect(store.services.get('default/a')?.clusterIPs).toEqual(['10.0.0.9']);
+    expect(second.apply([service('c', '10.0.0.4')], ['Service/default/b'])).toBe(true);
+    expect([...store.services.keys()]).toEqual(['default/a', 'default/c']);
+    expect(store.size).toBe(2);
+    expect(touched).toEqual([
+      ['default/a', 'default/b'],
+      ['default/a'],
+      ['default/a'],
+      ['default/b', 'default/c'],
+    ]);
+  });
+
+  it('keeps the object it has when it is given one that is the same', () => {
+    const store = new Store();
+    const part = store.part();
+    const kept = service('a', '10.0.0.1');
+    part.apply([kept], []);
+    part.apply([structuredClone(kept)], []);
+    expect(part.get('Service/default/a')).toBe(kept);
+    expect(store.services.get('default/a')).toBe(kept);
+  });
 });

@@ -17,6 +17,11 @@ import { isSame } from './same.ts';
 export interface ClusterState {
   /** Counts the changes; equal numbers are equal states. */
   readonly generation: number;
+  /**
+   * Whether all there is was put in. Before, what is not here is not known not to exist: nothing may be
+   * taken away because of it.
+   */
+  readonly isComplete: boolean;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
   /** The slices that carry the label of the Service, in the order of their names. */
@@ -78,8 +83,27 @@ class Touched {
   }
 }
 
+/**
+ * What one source has in a store. Of several parts that have an object of one name, the part that
+ * was made first is followed; the others' come into force when it lets go of it.
+ */
+export interface StorePart {
+  /** How many objects it has. */
+  readonly size: number;
+  /** By the key of `objectKey`. */
+  get(key: string): ClusterObject | undefined;
+  objects(): IterableIterator<ClusterObject>;
+  /** Makes `objects` all the part has. Gives whether anything changed for the listeners. */
+  replace(objects: readonly ClusterObject[]): boolean;
+  /** Puts some in and takes others out, by their keys, as one change. Gives the same. */
+  apply(put: Iterable<ClusterObject>, remove: Iterable<string>): boolean;
+}
+
 /** Slices by what they belong to, and there by their own key. */
 type Slices = Map<string, Map<string, EndpointSlice>>;
+
+/** The objects of one part, by the key of `objectKey`. */
+type PartObjects = Map<string, ClusterObject>;
 
 /**
  * The cluster's objects in memory. A source hands over all the objects it has, or those that it was
@@ -93,14 +117,29 @@ export class Store implements ClusterState {
   readonly imports = new Map<string, ServiceImport>();
   readonly nodes = new Map<string, Node>();
   readonly serviceCidrs = new Map<string, ServiceCidr>();
-  readonly #objects = new Map<string, ClusterObject>();
+  /** In the order in which they are asked. */
+  readonly #parts: PartObjects[] = [];
+  #whole: StorePart | undefined;
+  #size = 0;
   readonly #slices: Slices = new Map();
   readonly #importSlices: Slices = new Map();
   readonly #listeners = new Set<OnChange>();
+  #isComplete = true;
 
-  /** How many objects there are. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Says whether all there is was put in, as it is taken for without a word. */
+  set isComplete(isComplete: boolean) {
+    if (isComplete === this.#isComplete) return;
+    this.#isComplete = isComplete;
+    this.#notify(new Touched());
+  }
+
+  /** How many objects are in force. */
   get size(): number {
-    return this.#objects.size;
+    return this.#size;
   }
 
   slicesOf(namespace: string, service: string): readonly EndpointSlice[] {
@@ -111,39 +150,39 @@ export class Store implements ClusterState {
     return inOrder(this.#importSlices.get(`${namespace}/${name}`));
   }
 
-  /** Makes `objects` all there is. Gives whether anything changed. */
+  /** Makes a part for one more source, which comes after those there are. */
+  part(): StorePart {
+    const own: PartObjects = new Map();
+    this.#parts.push(own);
+    const apply: StorePart['apply'] = (put, remove) => this.#apply(own, put, remove);
+    return {
+      get size() {
+        return own.size;
+      },
+      get: (key) => own.get(key),
+      objects: () => own.values(),
+      replace: (objects) => {
+        const wanted = new Set(objects.map(objectKey));
+        return apply(
+          objects,
+          [...own.keys()].filter((key) => !wanted.has(key)),
+        );
+      },
+      apply,
+    };
+  }
+
+  /** Makes `objects` all there is, in a store with one source. Gives whether anything changed. */
   replace(objects: readonly ClusterObject[]): boolean {
-    const wanted = new Set(objects.map(objectKey));
-    return this.update(
-      objects,
-      [...this.#objects.keys()].filter((key) => !wanted.has(key)),
-    );
+    return this.#single().replace(objects);
   }
 
   /**
    * Puts `objects` in the place of those of the same key, and takes those of the keys `deleted` away;
-   * all others stay. Gives whether anything changed.
+   * all others stay, in a store with one source. Gives whether anything changed.
    */
   update(objects: readonly ClusterObject[], deleted: readonly string[] = []): boolean {
-    const touched = new Touched();
-    for (const key of deleted) {
-      const object = this.#objects.get(key);
-      if (object !== undefined) this.#remove(key, object, touched);
-    }
-    for (const object of objects) {
-      const key = objectKey(object);
-      const before = this.#objects.get(key);
-      if (before !== undefined) {
-        if (isSame(before, object)) continue;
-        this.#remove(key, before, touched);
-      }
-      this.#put(key, object, touched);
-    }
-    if (touched.isEmpty) return false;
-    this.generation += 1;
-    const services = [...touched.services];
-    for (const listener of this.#listeners) listener(this, services, touched.others);
-    return true;
+    return this.#single().apply(objects, deleted);
   }
 
   /** Calls `listener` after every change, at once and in order. Gives what ends it. */
@@ -152,8 +191,49 @@ export class Store implements ClusterState {
     return () => this.#listeners.delete(listener);
   }
 
+  #single(): StorePart {
+    this.#whole ??= this.part();
+    return this.#whole;
+  }
+
+  #apply(own: PartObjects, put: Iterable<ClusterObject>, remove: Iterable<string>): boolean {
+    const touched = new Touched();
+    for (const key of remove) this.#set(own, key, undefined, touched);
+    for (const object of put) this.#set(own, objectKey(object), object, touched);
+    if (touched.isEmpty) return false;
+    this.#notify(touched);
+    return true;
+  }
+
+  #notify(touched: Touched): void {
+    this.generation += 1;
+    const services = [...touched.services];
+    for (const listener of this.#listeners) listener(this, services, touched.others);
+  }
+
+  /** Changes one part's object, or takes it out, and what is in force if it is another one now. */
+  #set(own: PartObjects, key: string, object: ClusterObject | undefined, touched: Touched): void {
+    // What is the same already stays: whoever holds it does not hold it twice.
+    if (object !== undefined && isSame(own.get(key), object)) return;
+    const before = this.#inForce(key);
+    if (object === undefined) own.delete(key);
+    else own.set(key, object);
+    const after = this.#inForce(key);
+    if (isSame(before, after)) return;
+    if (before !== undefined) this.#remove(key, before, touched);
+    if (after !== undefined) this.#put(key, after, touched);
+  }
+
+  #inForce(key: string): ClusterObject | undefined {
+    for (const part of this.#parts) {
+      const object = part.get(key);
+      if (object !== undefined) return object;
+    }
+    return undefined;
+  }
+
   #put(key: string, object: ClusterObject, touched: Touched): void {
-    this.#objects.set(key, object);
+    this.#size += 1;
     const name = nameOf(object);
     switch (object.kind) {
       case 'Service':
@@ -191,7 +271,7 @@ export class Store implements ClusterState {
   }
 
   #remove(key: string, object: ClusterObject, touched: Touched): void {
-    this.#objects.delete(key);
+    this.#size -= 1;
     const name = nameOf(object);
     switch (object.kind) {
       case 'Service':

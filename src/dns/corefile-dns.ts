@@ -4,8 +4,11 @@ import type { SharedCacheSize } from './cache/shared-cache.ts';
 import { TableClusterView } from './cluster-view.ts';
 import { readCorefile } from './corefile/parse.ts';
 import type { NamedServer } from './dns.ts';
+import { type CorefileNameExplanation, explainByCorefile } from './explain/corefile.ts';
 import { FollowedZone, type Publication, type ZoneSource } from './followed-zone.ts';
 import { localAddresses } from './local-addresses.ts';
+import { canonicalName, zoneOf } from './message/name.ts';
+import { typeNumber } from './message/numbers.ts';
 import {
   type Configuration,
   type ConfiguredBlock,
@@ -25,6 +28,14 @@ import { type Route, Routes } from './server/routes.ts';
 import { type Answering, DnsServer } from './server/server.ts';
 import { encodeName } from './wire/name.ts';
 import type { KubernetesZoneOptions } from './zone/options.ts';
+
+/** What a configuration asks to know of the cluster beside Services and namespaces. */
+export interface CorefileNeeds {
+  /** All pods: `pods verified`. */
+  readonly pods: boolean;
+  /** ServiceImports: `multicluster`. */
+  readonly imports: boolean;
+}
 
 /** What a DNS server that runs a Corefile is started with. */
 export interface CorefileDnsOptions {
@@ -52,6 +63,8 @@ export interface CorefileDnsOptions {
   readonly now?: () => number;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
   readonly onPublish?: (publication: Publication) => void;
+  /** Told whenever a configuration comes into force. */
+  readonly onNeeds?: (needs: CorefileNeeds) => void;
   /** Called when a part dies that can't be done without. */
   readonly onFailure: (error: Error) => void;
 }
@@ -127,6 +140,24 @@ export class CorefileDns {
     return [...this.#servers.values()];
   }
 
+  /**
+   * Explains what a name gives, on the port of server blocks that name none, or else the first there is.
+   * Throws NameError and QueryTypeError.
+   */
+  explain(name: string, type: string): CorefileNameExplanation {
+    const { port: usual, addresses } = this.#options;
+    const all = listenersOf(this.configuration, addresses);
+    const listener = all.find(({ port }) => port === usual) ?? all[0];
+    const number = typeNumber(type);
+    const zone = canonicalName(name);
+    const served = listener?.zones.find((each) => zoneOf(zone, [each.zone]) !== undefined);
+    const table = served === undefined ? undefined : this.#zoneOf.get(served.block)?.followed.zone;
+    return explainByCorefile(this.#store, this.configuration, listener?.port ?? usual, name, type, {
+      table: table?.table,
+      now: number === undefined ? [] : this.#runtime.knows(listener?.key ?? '', zone, number),
+    });
+  }
+
   /** Looks now whether the Corefile has changed; gives whether another one is in force. */
   async reload(): Promise<boolean> {
     return (await this.#watcher?.check()) ?? false;
@@ -191,6 +222,7 @@ export class CorefileDns {
     for (const [key] of gone) this.#runtime.forget(key);
     for (const zone of this.#zones) if (!zones.includes(zone)) zone.followed[Symbol.dispose]();
     this.#zones = zones;
+    this.#options.onNeeds?.(needsOf(configuration));
     this.#published({ names: 0, tableBytes: 0, durationSeconds: 0, programming: [] });
   }
 
@@ -268,4 +300,12 @@ export class CorefileDns {
       tableBytes: all.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
     });
   }
+}
+
+function needsOf({ blocks }: Configuration): CorefileNeeds {
+  const all = blocks.flatMap((block) => kubernetesOf(block)?.options ?? []);
+  return {
+    pods: all.some(({ pods }) => pods === 'verified'),
+    imports: all.some(({ multicluster }) => multicluster.length > 0),
+  };
 }

@@ -9,8 +9,6 @@ export interface ClusterDnsOptions extends Omit<DnsServerOptions, 'routes'> {
   readonly zone: KubernetesZoneOptions;
   /** By default all names are the zone's. */
   readonly routes?: (own: Routes) => Routes;
-  /** Whether the store has all there is; without it what is missing is SERVFAIL until `setSynced`. */
-  readonly isSynced?: boolean;
   /** Address space for the table, by default TABLE_BYTES_MAX. */
   readonly tableBytes?: number;
   readonly onPublish?: (publication: Publication) => void;
@@ -52,11 +50,6 @@ export class ClusterDns {
 
   get zone(): ClusterZone {
     return this.#followed.zone;
-  }
-
-  /** Says whether what the store does not have is known not to exist. */
-  setSynced(isSynced: boolean): void {
-    this.zone.setSynced(isSynced);
   }
 
   async stop(): Promise<void> {

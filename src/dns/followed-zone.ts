@@ -24,8 +24,6 @@ export interface Publication {
 /** How a store is followed. */
 export interface FollowedZoneOptions {
   readonly zone: KubernetesZoneOptions;
-  /** Whether the store has all there is; see ClusterZone.setSynced. */
-  readonly isSynced?: boolean;
   /** Address space for the table, by default TABLE_BYTES_MAX. */
   readonly tableBytes?: number;
   readonly onPublish?: (publication: Publication) => void;
@@ -50,11 +48,12 @@ export class FollowedZone implements Disposable {
     this.#options = options;
     this.zone = new ClusterZone(options.zone, options.tableBytes);
     this.zone.load(store);
-    this.zone.setSynced(options.isSynced ?? true);
+    this.zone.setSynced(store.isComplete);
     this.#unsubscribe = store.subscribe((state, services, others) => {
       const since = performance.now();
       try {
         this.zone.update(state, services, others);
+        this.zone.setSynced(state.isComplete);
       } catch (error) {
         options.onFailure(error as Error);
         return;

@@ -13,8 +13,6 @@ const SETTLE_MS = 5;
 const REPAIR_MS = 100;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
-/** How often what the kernel has is read and repaired; kube-proxy's syncPeriod. */
-const RESYNC_MS = 30_000;
 
 /** One attempt to make the kernel follow. */
 export interface Sync {
@@ -49,10 +47,15 @@ export interface ProxyOptions {
   readonly nodePorts: 'primary' | 'all' | readonly Prefix[];
   /** The addresses the node has now. */
   readonly localAddrs: () => readonly Addr[];
+  /** Pods of this node are those in the podCIDRs of its Node (`detectLocalMode` NodeCIDR). */
+  readonly detectsByNode: boolean;
+  /** How often what the kernel has is read and repaired (`syncPeriod`). */
+  readonly syncPeriodMs: number;
 }
 
 /** Keeps a backend's rules equal to the Services of a store. */
 export class ServiceProxy implements Disposable {
+  readonly #store: Store;
   readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
   readonly #options: ProxyOptions;
@@ -70,8 +73,12 @@ export class ServiceProxy implements Disposable {
   #synced = false;
   #quarantined: readonly Quarantined[] = [];
 
-  /** Starts with the Services the store has; the first sync is made at once. */
+  /**
+   * Starts with the Services the store has; the first sync is made at once, or when the store is
+   * complete: till then the rules of whoever ran here last are better than rules for half of them.
+   */
   constructor(store: Store, backend: ProxyBackend, options: ProxyOptions, events: ProxyEvents) {
+    this.#store = store;
     this.#backend = backend;
     this.#options = options;
     this.#events = events;
@@ -86,7 +93,7 @@ export class ServiceProxy implements Disposable {
       this.#node = this.#nodeRules(store);
       this.#backend.invalidate();
       this.#sync();
-    }, RESYNC_MS);
+    }, options.syncPeriodMs);
     this.#sync();
   }
 
@@ -127,17 +134,17 @@ export class ServiceProxy implements Disposable {
   }
 
   #settings(state: ClusterState): ModelSettings {
-    const { settings } = this.#options;
-    return withNode(settings, state.nodes.get(settings.nodeName));
+    const { settings, detectsByNode } = this.#options;
+    return withNode(settings, state.nodes.get(settings.nodeName), detectsByNode);
   }
 
   /** The rules of the node, by its configuration and what the cluster's objects say of it. */
   #nodeRules(state: ClusterState): NodeRules {
-    const { node, settings } = this.#options;
+    const { node } = this.#options;
     const cidrs = [...state.serviceCidrs.values()].flatMap((each) => each.cidrs);
     return {
       ...node,
-      detector: settings.detector,
+      detector: this.#settings(state).detector,
       serviceCidrs: cidrs.length === 0 ? node.serviceCidrs : cidrs.flatMap(prefixesOf),
       nodePortAddrs: this.#nodePortAddrs(state),
     };
@@ -174,6 +181,7 @@ export class ServiceProxy implements Disposable {
 
   #sync(): void {
     this.#unschedule();
+    if (!this.#store.isComplete) return;
     const start = performance.now();
     const changes = this.#table.takeChanges().routes;
     let result: SyncResult | undefined;

@@ -35,6 +35,7 @@ function generated(count: number): ClusterState & Pick<Store, 'subscribe'> {
   const services = { size: count, keys, get: (key: string) => serviceAt(indexOf(key)) };
   return {
     generation: 1,
+    isComplete: true,
     // What is asked of it is there.
     services: services as unknown as ReadonlyMap<string, Service>,
     slicesOf: (_, name) => [sliceAt(indexOf(name))],

@@ -51,6 +51,8 @@ const proxy = new ServiceProxy(
     node: { ...DEFAULT_NODE_RULES, serviceCidrs: [parsePrefix(SERVICE_RANGE)] },
     nodePorts: 'primary',
     localAddrs: () => [],
+    detectsByNode: false,
+    syncPeriodMs: 30_000,
   },
   {
     onSync({ error, result }) {

@@ -175,7 +175,6 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
     'health is what the model and the syncs say, whichever backend made the rules',
   ),
-  rule('src/proxy/config', ['src/ipaddr', errors], 'a configuration is read before anything runs'),
   rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],
@@ -260,6 +259,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['pino', 'prom-client'],
   ),
   rule(
+    'src/agent/kube-proxy',
+    [
+      'src/agent/local-addrs.ts',
+      'src/cluster/decode.ts',
+      'src/cluster/manifests/positions.ts',
+      'src/proxy',
+      'src/ipaddr',
+      errors,
+    ],
+    'a configuration is read before anything runs',
+    ['js-yaml', 'valibot'],
+  ),
+  rule(
     'src/lab',
     ['src/cni/runner', 'src/netlink', ...base],
     'the lab runs podwire as its users do, through executables',
@@ -269,7 +281,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/cli',
     ['src/agent', 'src/lab', 'src/cni', 'src/proxy', 'src/cluster', 'src/dns', ...base],
     'the command line is the only place with yargs, and has no business with the kernel',
-    ['yargs'],
+    ['dns2', 'yargs'],
   ),
   rule(
     'src/entry.ts',

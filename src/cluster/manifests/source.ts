@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import type { Store } from '../store.ts';
+import type { StorePart } from '../store.ts';
 import { ManifestDirectory } from './directory.ts';
 import type { ManifestError } from './parse.ts';
 
@@ -16,17 +16,20 @@ export interface ManifestEvents {
   onRecovered(): void;
 }
 
-/** Keeps a store equal to a directory of manifests, for as long as it is open. */
+/** What a directory's objects are put into. */
+type Target = Pick<StorePart, 'replace'>;
+
+/** Keeps a store, or a part of one, equal to a directory of manifests, for as long as it is open. */
 export class ManifestSource implements Disposable {
   readonly #directory: ManifestDirectory;
-  readonly #store: Store;
+  readonly #store: Target;
   readonly #events: ManifestEvents;
   #watcher: FSWatcher | undefined;
   #settling: NodeJS.Timeout | undefined;
   #rescan: NodeJS.Timeout | undefined;
   #reported = new Set<string>();
 
-  constructor(path: string, store: Store, events: ManifestEvents) {
+  constructor(path: string, store: Target, events: ManifestEvents) {
     this.#directory = new ManifestDirectory(path);
     this.#store = store;
     this.#events = events;

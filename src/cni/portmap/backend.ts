@@ -1,4 +1,4 @@
-import type { PortmapConfig } from './config.ts';
+import type { PodForwards, PortmapConfig } from './config.ts';
 import type { Forward } from './forward.ts';
 import type { Owner } from './owner.ts';
 
@@ -6,6 +6,8 @@ import type { Owner } from './owner.ts';
 export interface PortmapBackend {
   /** Makes the rules of the forwards, in place of those `owner` has; a port taken is an error. */
   add(config: PortmapConfig, owner: Owner): void;
+  /** Throws an error that names the holder when a port is another container's by this backend. */
+  refuseTaken(pods: readonly PodForwards[], owner: Owner): void;
   /** Removes the rules of an owner and gives what they did. None are there is fine. */
   del(owner: Owner): Forward[];
   /** Throws an error that names the first rule that is missing. */

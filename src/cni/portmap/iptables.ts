@@ -34,6 +34,14 @@ export const iptables: PortmapBackend = {
     for (const pod of config.pods) addFamily(config, pod, owner);
   },
 
+  refuseTaken(pods, owner) {
+    for (const { address, forwards } of pods) {
+      const { family } = address.addr;
+      if (!mayHold(family, (chain) => chain === DNAT)) continue;
+      refuseTaken(readNat(family), forwards, chainNames(owner).dnat, owner);
+    }
+  },
+
   del(owner) {
     const names = chainsOf(owner);
     return FAMILIES.flatMap((family) =>

@@ -29,6 +29,14 @@ const FAMILIES = [4, 6] as const;
 export const nftables: PortmapBackend = {
   add,
 
+  refuseTaken(pods, owner) {
+    using connection = NftablesConnection.open();
+    for (const { address, forwards } of pods) {
+      const { family } = address.addr;
+      refuseTaken(family, ruleList(connection, tableOf(family)), forwards, tagOf(owner));
+    }
+  },
+
   del(owner) {
     const tag = tagOf(owner);
     return deleteWhere((rule) => isOf(rule, tag) || isOfContainer(rule, tag));
@@ -51,7 +59,7 @@ function add(config: PortmapConfig, owner: Owner): void {
   const tag = tagOf(owner);
   const pods = config.pods.map((pod) => {
     const { family } = pod.address.addr;
-    return { ...pod, family, expressions: compileConditions(family, pod.conditions) };
+    return { ...pod, family, alternatives: compileConditions(family, pod.conditions) };
   });
   using connection = NftablesConnection.open();
   applyOwn(connection, (batch) => {
@@ -65,8 +73,10 @@ function add(config: PortmapConfig, owner: Owner): void {
         refuseTaken(family, rules, pod.forwards, tag);
         ensureChains(connection, batch, family, rules, config.snat);
         for (const forward of pod.forwards) {
-          const expressions = forwardRule(forward, pod.expressions);
-          batch.ruleAdd(table, HOSTPORTS, { expressions, ...tag });
+          for (const conditions of pod.alternatives) {
+            const expressions = forwardRule(forward, conditions);
+            batch.ruleAdd(table, HOSTPORTS, { expressions, ...tag });
+          }
         }
         if (!config.snat) continue;
         for (const expressions of masqueradeRules(pod, config)) {
@@ -101,7 +111,7 @@ function check(config: PortmapConfig, owner: Owner): void {
       const present = rules.filter(({ chain }) => chain === name);
       // The reference plugin puts conditions first.
       const isThere = (one: readonly Expression[]): boolean =>
-        present.some((rule) => sameExpressions(rule.expressions.slice(-one.length), one));
+        present.some(({ expressions }) => endsWith(expressions, one));
       if (!wanted.every(isThere)) throw missing(name, 'its jump');
     }
     const own = rules.filter((rule) => isOf(rule, tag) || isOfContainer(rule, tag));
@@ -109,8 +119,13 @@ function check(config: PortmapConfig, owner: Owner): void {
       const forward = readForward(family, rule.expressions);
       return forward === undefined ? [] : describeForward(forward);
     });
-    const lost = pod.forwards.map(describeForward).find((each) => !done.includes(each));
-    if (lost !== undefined) throw missing(HOSTPORTS, lost);
+    const lost = pod.forwards.find((forward) => {
+      // A condition on the destination reads as an address of the host.
+      const ours = forwardRule(forward, []);
+      const isDone = done.includes(describeForward(forward));
+      return !isDone && !own.some(({ expressions }) => endsWith(expressions, ours));
+    });
+    if (lost !== undefined) throw missing(HOSTPORTS, describeForward(lost));
     if (!config.snat) continue;
     const sources = own.filter(({ chain }) => chain === MASQUERADING);
     for (const wanted of masqueradeRules(pod, config)) {
@@ -184,6 +199,10 @@ function ensureChains(
 
 function masqueradeRules({ address }: PodForwards, { masqAll }: PortmapConfig): Expression[][] {
   return masqueradesOf(address.addr, masqAll).map(masqueradeRule);
+}
+
+function endsWith(expressions: readonly Expression[], end: readonly Expression[]): boolean {
+  return sameExpressions(expressions.slice(-end.length), end);
 }
 
 function missing(chain: string, what: string): CniError {

@@ -39,6 +39,9 @@ export const portmap: Plugin = {
     undo.defer(() => backend.del(owner));
     {
       using _lock = lock();
+      for (const other of Object.values(BACKENDS)) {
+        if (other !== backend) other.refuseTaken(config.pods, owner);
+      }
       backend.add(config, owner);
     }
     forgetFlowsElsewhere(config.pods.flatMap(({ forwards }) => forwards));

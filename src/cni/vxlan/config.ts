@@ -1,6 +1,6 @@
 import type { Addr } from '../../ipaddr/addr.ts';
 import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
-import { Prefix } from '../../ipaddr/prefix.ts';
+import { Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
 import type { MasqueradeBackend } from '../masquerade/backend.ts';
 import { parseMasquerade } from '../masquerade/masquerade.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
@@ -136,10 +136,9 @@ function rangesOf(fields: Fields | undefined, name: string): Fields[] {
 function prefixes(fields: Fields, name: string): Prefix[] {
   return fields.strings(name).map((text, index) => {
     const place = `${name}[${index}]`;
-    const item = fields.with({ [place]: text });
-    const prefix = item.prefix(place);
-    if (prefix === undefined) throw fields.wrong(place, 'an IP prefix', text);
-    checkHostBits(item, place, prefix);
+    const prefix = tryParsePrefix(text);
+    if (prefix === undefined) throw fields.wrong(place, 'an IP prefix such as 10.1.0.0/16', text);
+    checkHostBits(fields, place, prefix);
     return prefix;
   });
 }
@@ -157,9 +156,9 @@ function isOutside(network: readonly Prefix[], subnet: Prefix, required: boolean
 }
 
 function notWithin(fields: Fields, network: readonly Prefix[], what: string): CniError {
-  const got = network.length === 0 ? undefined : network.map(String);
-  const why = network.length === 0 ? ', which ipMasq leaves as they are' : '';
-  return fields.wrong('network', `the networks of all nodes, ${what} among them${why}`, got);
+  const expected = `the networks of all nodes, with ${what}`;
+  if (network.length > 0) return fields.wrong('network', expected, network.map(String));
+  return fields.wrong('network', `${expected}, which ipMasq leaves alone`, undefined);
 }
 
 function numberField(fields: Fields, name: string, byDefault: number, max: number): number {

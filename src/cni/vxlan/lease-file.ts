@@ -30,9 +30,10 @@ function readBounded(path: string): string {
   // A FIFO would keep us waiting for its writer.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    if (!fstatSync(fd).isFile()) throw new Error('expected a regular file');
+    const status = fstatSync(fd);
+    if (!status.isFile()) throw new Error('expected a regular file');
     // One more octet than allowed shows that there are more.
-    const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, LEASE_BYTES_MAX) + 1);
+    const bytes = Buffer.alloc(Math.min(status.size, LEASE_BYTES_MAX) + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length < bytes.length; length += read) {
       read = readSync(fd, bytes, length, bytes.length - length, null);

@@ -3,11 +3,11 @@ import { RouteConnection } from '../../netlink/route/connection.ts';
 import type { Link } from '../../netlink/route/link.ts';
 import { LockTimeoutError } from '../../sys/flock.ts';
 import { masqueradeAdd, masqueradeCheck } from '../masquerade/masquerade.ts';
-import { ipsOf } from '../pod-interface/check.ts';
+
 import { linkGroup, networkAlias, ownerOf } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
-import type { Result } from '../protocol/result.ts';
+import { ipsOf, type Result } from '../protocol/result.ts';
 import {
   misconfigured,
   parseVxlanConfig,
@@ -15,7 +15,7 @@ import {
   type VxlanConfig,
   withinNetwork,
 } from './config.ts';
-import { pruneOverlay, reconcileOverlay } from './overlay/apply.ts';
+import { lockOverlay, pruneOverlay, reconcileOverlay } from './overlay/apply.ts';
 import { checkOverlay } from './overlay/check.ts';
 import { findConflict } from './overlay/conflict.ts';
 import { findDevice } from './overlay/device.ts';
@@ -43,8 +43,11 @@ export function vxlanPlugin(wiring: Plugin): Plugin {
     add(call) {
       const config = parseVxlanConfig(call);
       using host = RouteConnection.open();
-      const overlay = planFor(call, config, host);
-      locked(() => reconcileOverlay(host, overlay));
+      const overlay = locked(() => {
+        const desired = planFor(call, config, host);
+        reconcileOverlay(host, desired);
+        return desired;
+      });
       const wired = wiringCall(call, config, overlay);
       using undo = new DisposableStack();
       const result = wiring.add(wired);
@@ -76,8 +79,7 @@ export function vxlanPlugin(wiring: Plugin): Plugin {
       rest.defer(() => wiring.gc?.(call, valid));
       const config = parseVxlanConfig(call);
       using host = RouteConnection.open();
-      const overlay = planFor(call, config, host);
-      locked(() => pruneOverlay(host, overlay));
+      locked(() => pruneOverlay(host, planFor(call, config, host)));
     },
 
     status(call) {
@@ -144,12 +146,13 @@ function wiringCall(call: Call, config: VxlanConfig, { device }: Overlay): Call 
 
 /** The pod's addresses, each with the network inside which it is not masqueraded. */
 function sources({ environment }: Call, config: VxlanConfig, result: Result): Prefix[] {
-  return ipsOf(result, environment).map(({ address }) => withinNetwork(config, address));
+  return ipsOf(result, environment.ifName).map(({ address }) => withinNetwork(config, address));
 }
 
-function locked(work: () => void): void {
+function locked<T>(work: () => T): T {
   try {
-    work();
+    using _lock = lockOverlay();
+    return work();
   } catch (error) {
     if (!(error instanceof LockTimeoutError)) throw error;
     throw new CniError(CNI_CODE.tryAgainLater, error.message);

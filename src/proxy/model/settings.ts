@@ -1,7 +1,7 @@
 import type { Node } from '../../cluster/objects.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
-import type { Prefix } from '../../ipaddr/prefix.ts';
+import { type Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
 
 /**
  * How a pod of this node is told from everybody else (KubeProxyConfiguration `detectLocalMode`). `none`:
@@ -53,11 +53,21 @@ export function detects({ detector }: ModelSettings, family: 4 | 6): boolean {
 
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
-/** `settings` with what our Node object says; unchanged while there is none. */
-export function withNode(settings: ModelSettings, node: Node | undefined): ModelSettings {
+/**
+ * `settings` with what our Node object says; unchanged while there is none. `detectsByNode`: its
+ * podCIDRs are the detector.
+ */
+export function withNode(
+  settings: ModelSettings,
+  node: Node | undefined,
+  detectsByNode = false,
+): ModelSettings {
   if (node === undefined) return settings;
+  const prefixes = node.podCIDRs.map(tryParsePrefix).filter((prefix) => prefix !== undefined);
+  const byNode = { kind: prefixes.length === 0 ? 'none' : 'prefixes', prefixes } as const;
   return {
     ...settings,
+    detector: detectsByNode ? byNode : settings.detector,
     zone: node.metadata.labels[ZONE_LABEL] ?? '',
     nodeAddrs: node.addresses
       .map(({ address }) => tryParseAddrLenient(address))

@@ -218,7 +218,7 @@ describe('two hundred pods at once', () => {
       'last_reserved_ip.0',
       'lock',
     ]);
-  });
+  }, 180_000);
 });
 
 describe('loopback', () => {

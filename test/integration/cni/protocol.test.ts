@@ -8,7 +8,7 @@ const call = (verb: string, more: object = {}, conf: object = config) =>
   callPlugin({ type: 'loopback', verb, config: conf, env: { ...env, ...more } });
 
 describe('every plugin', () => {
-  it.each(['bridge', 'host-local', 'loopback'])(
+  it.each(['bridge', 'host-local', 'loopback', 'vxlan'])(
     '%s tells its versions, and nothing else',
     (type) => {
       const answer = callPlugin({ type, verb: 'VERSION', config: {} });

@@ -45,7 +45,7 @@ describe('vxlan refuses', () => {
       { subnets: ['10.244.1.0'] },
       'subnets[0]: expected an IP prefix such as 10.1.0.0/16, got "10.244.1.0"',
     ],
-    ['subnets', { subnets: [''] }, 'subnets[0]: expected an IP prefix, got ""'],
+    ['subnets', { subnets: [''] }, 'subnets[0]: expected an IP prefix such as 10.1.0.0/16, got ""'],
     [
       'subnets',
       { subnets: ['10.244.1.1/24'] },
@@ -99,17 +99,17 @@ describe('vxlan refuses', () => {
     [
       'network',
       { network: ['10.244.0.0/23'] },
-      'network: expected the networks of all nodes, subnet 10.244.2.0/24 of peer 192.0.2.2 among them, got ["10.244.0.0/23"]',
+      'network: expected the networks of all nodes, with subnet 10.244.2.0/24 of peer 192.0.2.2, got ["10.244.0.0/23"]',
     ],
     [
       'network',
       { network: ['10.9.0.0/16'] },
-      'network: expected the networks of all nodes, subnet 10.244.1.0/24 of this node among them, got ["10.9.0.0/16"]',
+      'network: expected the networks of all nodes, with subnet 10.244.1.0/24 of this node, got ["10.9.0.0/16"]',
     ],
     [
       'network',
       { ipMasq: true },
-      'network: expected the networks of all nodes, subnet 10.244.1.0/24 of this node among them, which ipMasq leaves as they are, got nothing',
+      'network: expected the networks of all nodes, with subnet 10.244.1.0/24 of this node, which ipMasq leaves alone, got nothing',
     ],
     ['ipMasqBackend', { ipMasqBackend: 'x' }, 'unknown ipmasq backend "x"'],
     ['isGateway', { isGateway: 1 }, 'isGateway: expected true or false, got 1'],
@@ -224,6 +224,26 @@ describe('vxlan refuses', () => {
   });
 });
 
+describe('vxlan ADD that fails', () => {
+  it.each<[string, Json, string]>([
+    [
+      'no address is left',
+      { ranges: [[{ subnet: '10.244.1.0/24', rangeStart: '10.244.1.9', rangeEnd: '10.244.1.9' }]] },
+      'no IP addresses available in range set: 10.244.1.9-10.244.1.9',
+    ],
+    ['IPAM is not installed', { type: 'none', subnet: '10.244.1.0/24' }, 'failed to find plugin'],
+  ])('leaves nothing of the pod when %s', (_, ipam, msg) => {
+    const limited = config(1, { ipam: { ...(config(1).ipam as Json), ...ipam } });
+    call(1, 'ADD', limited, { CNI_CONTAINERID: 'first', CNI_IFNAME: 'eth9' });
+    const before = [veths(), reservations(1), overlay(1)];
+    const { status, json } = call(1, 'ADD', limited);
+    expect(status).toBe(1);
+    expect(json.msg).toContain(msg);
+    expect([veths(), reservations(1), overlay(1)]).toEqual(before);
+    expect(inPod(1, 'ip', '-br', 'link')).not.toContain('eth0');
+  });
+});
+
 describe('vxlan CHECK', () => {
   const set = (...args: string[]): string => exec('ip', 'link', 'set', 'vxlan.1', ...args);
   const remake = (...args: string[]): void => {
@@ -245,7 +265,7 @@ describe('vxlan CHECK', () => {
       () => remake(...ownBut(5, '192.0.2.9')),
       '"vxlan.1" has local address 192.0.2.9, expected 192.0.2.1',
     ],
-    ['another underlay', () => remake(...ownBut(7, 'br0')), '"vxlan.1" has underlay link '],
+    ['another underlay', () => remake(...ownBut(7, 'br0')), '"vxlan.1" has underlay link index '],
     ['learning', () => remake(...own.slice(0, -1)), '"vxlan.1" has learning true, expected false'],
     [
       'a default peer',

@@ -183,6 +183,28 @@ describe('vxlan ADD', () => {
     expect(reaches(3, 'fd00:244:0:2::2')).toBe(true);
   });
 
+  it('mixes with a node that has what flannel makes', () => {
+    const mac = '0a:00:00:00:00:02';
+    expect(
+      call(1, 'ADD', config(1, { peers: entriesOf(2).map((each) => ({ ...each, mac })) })).status,
+    ).toBe(0);
+    const flannel = (...args: string[]): string => node(2).exec(...(args as [string, ...string[]]));
+    const options = 'id 1 dstport 8472 local 192.0.2.2 dev up0 nolearning';
+    for (const command of [
+      `ip link add flannel.1 address ${mac} mtu 1450 type vxlan ${options}`,
+      'ip addr add 10.244.2.0/32 dev flannel.1',
+      'ip link set flannel.1 up',
+      'ip neigh add 10.244.1.0 lladdr 02:01:c0:00:02:01 dev flannel.1 nud permanent',
+      'bridge fdb add 02:01:c0:00:02:01 dev flannel.1 dst 192.0.2.1 self permanent',
+      'ip route add 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink',
+      'ip addr add 10.244.2.1/24 dev lo',
+    ]) {
+      flannel(...command.split(' '));
+    }
+    expect(reaches(1, '-M', 'do', '-s', '1422', '10.244.2.1')).toBe(true);
+    expect(flannel('ping', '-c1', '-W2', '-I', '10.244.2.0', '10.244.1.2')).toContain('1 received');
+  });
+
   it('takes subnets from where they are said, and gives peers of its own families alone', () => {
     const { dataDir } = config(1).ipam as { dataDir: string };
     const flat = { type: 'host-local', dataDir, subnet: '10.244.1.0/24' };

@@ -197,7 +197,7 @@ describe('a node that answers DNS itself', () => {
     expect(inside(NODE, 'nft', 'list', 'tables')).not.toContain('podwire-dns');
 
     asker.kill('SIGINT');
-    await once(asker, 'exit');
+    await once(asker, 'close');
     expect(report).toMatch(/Queries completed:\s+[1-9]/);
     expect(report).toMatch(/Queries lost:\s+0 /);
   });

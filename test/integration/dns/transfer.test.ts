@@ -103,7 +103,8 @@ describe('a transfer', () => {
 
 describe('what is known', () => {
   it('is answered while the rest is not: SERVFAIL, not NXDOMAIN', async () => {
-    await using dns = await startDns(objectsOf('names'), {}, { isSynced: false });
+    await using dns = await startDns(objectsOf('names'));
+    dns.store.isComplete = false;
     for (const transport of ['udp', 'tcp'] as const) {
       expect((await ask(dns.port, transport, { name: SVC1 })).answers).toHaveLength(1);
       expect((await ask(dns.port, transport, { name: SVC1, type: 'TXT' })).rcode).toBe('NOERROR');
@@ -114,7 +115,7 @@ describe('what is known', () => {
         (await ask(dns.port, transport, { name: '9.9.9.10.in-addr.arpa', type: 'PTR' })).rcode,
       ).toBe('SERVFAIL');
     }
-    dns.dns.setSynced(true);
+    dns.store.isComplete = true;
     expect((await ask(dns.port, 'udp', { name: 'svc0.testns.svc.cluster.local' })).rcode).toBe(
       'NXDOMAIN',
     );

@@ -4,10 +4,10 @@ import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
-import { bindAddresses, type ProxyArgs, proxyOptions, withProxyFlags } from './proxy-options.ts';
+import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
+import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
-interface Args extends ProxyArgs, DnsArgs {
-  manifests: string;
+interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'log-level': string;
 }
 
@@ -16,18 +16,12 @@ export const agentCommand: CommandModule<object, Args> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withDnsFlags(withProxyFlags(yargs))
-      .option('manifests', {
-        type: 'string',
-        demandOption: true,
-        describe: 'directory of Kubernetes YAML with Services and EndpointSlices',
-      })
+    withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        if (args.manifests === '') throw new Error('--manifests: expected a directory, got ""');
-        proxyOptions(args);
+        checkSources(args);
+        proxySettings(args, []);
         dnsOptions(args);
-        bindAddresses(args);
         return true;
       })
       .epilogue(
@@ -39,6 +33,13 @@ export const agentCommand: CommandModule<object, Args> = {
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
+  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
+  const { config } = args;
+  for (const { field, line } of unused) {
+    log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  for (const flag of passedOver)
+    log.warn({ config, flag: `--${flag}` }, '--config takes its place');
   const spawnWorker = workerSpawner();
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -47,13 +48,13 @@ async function run(args: Args): Promise<void> {
       ended.resolve(undefined);
     });
   }
+  if (config !== undefined) watchConfig(config, text, (error) => ended.resolve(error));
   const agent = await Agent.start(
     {
       version: VERSION,
-      manifests: args.manifests,
-      proxy: proxyOptions(args),
+      sources: sourceOptions(args),
+      kubeProxy: settings,
       dns: dnsOptions(args),
-      ...bindAddresses(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
@@ -67,4 +68,24 @@ async function run(args: Args): Promise<void> {
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
+}
+
+const CONFIG_INTERVAL_MS = 5_000;
+
+/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
+function watchConfig(file: string, before: string, onChange: (error: Error) => void): void {
+  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
+  const look = setInterval(() => {
+    let now: string;
+    try {
+      now = readConfig(file);
+    } catch {
+      // It is being written, or gone for good; what was read stays in force.
+      return;
+    }
+    if (now === before) return;
+    clearInterval(look);
+    onChange(new Error(`--config: ${file} has changed`));
+  }, CONFIG_INTERVAL_MS);
+  look.unref();
 }

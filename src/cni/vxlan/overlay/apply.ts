@@ -12,7 +12,7 @@ import {
   routeReplace,
 } from '../../../netlink/route/route.ts';
 import { EEXIST } from '../../../sys/errno.ts';
-import { lockNetns } from '../../../sys/flock.ts';
+import { type FileLock, lockNetns } from '../../../sys/flock.ts';
 import { ensureDevice, findDevice, removeDevices } from './device.ts';
 import { type Actual, difference, PROTOCOL_PODWIRE } from './difference.ts';
 import { OverlayError } from './error.ts';
@@ -37,12 +37,20 @@ export function readActual(connection: RouteConnection, { index: linkIndex }: Li
 }
 
 /**
- * Makes the overlay of the namespace the thread is in what it should be, one process at a time: makes
- * or mends the device, adds what is missing and removes what is stale. What others made stays. Throws
- * OverlayError where something of others is in the way, LockTimeoutError and NetlinkError.
+ * Takes the lock on the overlay of the namespace the thread is in. It is to be held from reading what
+ * the overlay should be to the end of the work, or an older wish may come after a newer one. Throws
+ * LockTimeoutError.
+ */
+export function lockOverlay(): FileLock {
+  return lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
+}
+
+/**
+ * Makes the overlay of the namespace the thread is in what it should be: makes or mends the device,
+ * adds what is missing and removes what is stale. What others made stays. The caller holds the lock.
+ * Throws OverlayError where something of others is in the way, and NetlinkError.
  */
 export function reconcileOverlay(connection: RouteConnection, overlay: Overlay): void {
-  using _lock = lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
   const link = ensureDevice(connection, overlay.device);
   const { missing, stale } = difference(overlay.entries, readActual(connection, link));
   // Before the new ones, for they may be in their way.
@@ -52,7 +60,6 @@ export function reconcileOverlay(connection: RouteConnection, overlay: Overlay):
 
 /** As reconcileOverlay, but only removes. */
 export function pruneOverlay(connection: RouteConnection, { device, entries }: Overlay): void {
-  using _lock = lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
   const link = findDevice(connection, device);
   removeDevices(connection, device.owner, link);
   if (link === undefined) return;

@@ -30,7 +30,7 @@ export function deviceFaults(device: Device, link: Link): DeviceFault[] {
     [true, 'id', vxlan?.id, id],
     [true, 'port', vxlan?.port, port],
     [true, 'local address', vxlan?.local, local],
-    [true, 'underlay link', vxlan?.linkIndex, underlayIndex],
+    [true, 'underlay link index', vxlan?.linkIndex, underlayIndex],
     [true, 'learning', vxlan?.learning ?? false, false],
     [true, 'default peer', vxlan?.group, undefined],
     [true, 'external control', vxlan?.collectMetadata ?? false, false],
@@ -54,18 +54,15 @@ export function deviceFaults(device: Device, link: Link): DeviceFault[] {
 }
 
 /** What must be so for packets to get from pods to the device and back. */
-export function sysctlsOf({ name, families }: Device): [name: string, value: string][] {
-  return [
-    ...(families.has(4) ? ([['net/ipv4/ip_forward', '1']] as [string, string][]) : []),
-    ...(families.has(6)
-      ? ([
-          ['net/ipv6/conf/all/forwarding', '1'],
-          [`net/ipv6/conf/${name}/disable_ipv6`, '0'],
-          // Addresses and routes that somebody advertises are none of its business.
-          [`net/ipv6/conf/${name}/accept_ra`, '0'],
-        ] as [string, string][])
-      : []),
-  ];
+export function sysctlsOf({ name, families }: Device): readonly (readonly [string, string])[] {
+  const v4 = [['net/ipv4/ip_forward', '1']] as const;
+  const v6 = [
+    ['net/ipv6/conf/all/forwarding', '1'],
+    [`net/ipv6/conf/${name}/disable_ipv6`, '0'],
+    // Addresses and routes that somebody advertises are none of its business.
+    [`net/ipv6/conf/${name}/accept_ra`, '0'],
+  ] as const;
+  return [...(families.has(4) ? v4 : []), ...(families.has(6) ? v6 : [])];
 }
 
 /** The network's device, or undefined. Throws OverlayError when something else has its name. */

@@ -1,0 +1,99 @@
+import type { Prefix } from '../../ipaddr/prefix.ts';
+import { DEFAULT_SETTINGS, type LocalDetector } from '../../proxy/model/settings.ts';
+import { DEFAULT_NODE_RULES } from '../../proxy/node.ts';
+import type { ProxyOptions } from '../../proxy/proxy.ts';
+import { localAddrs } from '../local-addrs.ts';
+import type { BindAddress } from './bind-address.ts';
+
+/** How pods of this node are told from others (KubeProxyConfiguration detectLocalMode). */
+export const LOCAL_MODES = [
+  'ClusterCIDR',
+  'NodeCIDR',
+  'BridgeInterface',
+  'InterfaceNamePrefix',
+] as const;
+
+/** Limits and timeouts of connection tracking; 0 leaves what the kernel has. */
+export interface ConntrackSettings {
+  readonly maxPerCore: number;
+  readonly min: number;
+  readonly tcpEstablishedTimeoutMs: number;
+  readonly tcpCloseWaitTimeoutMs: number;
+  readonly tcpBeLiberal: boolean;
+  readonly udpTimeoutMs: number;
+  readonly udpStreamTimeoutMs: number;
+}
+
+/** What kube-proxy's flags or its configuration file say, as far as it is used. */
+export interface KubeProxySettings {
+  /** The node's name; lower case, as the API has it. */
+  readonly nodeName: string;
+  readonly detectLocalMode: (typeof LOCAL_MODES)[number];
+  readonly clusterCIDRs: readonly Prefix[];
+  readonly bridgeInterface: string;
+  readonly interfaceNamePrefix: string;
+  readonly nodePortAddresses: ProxyOptions['nodePorts'];
+  readonly masqueradeAll: boolean;
+  readonly masqueradeBit: number;
+  readonly syncPeriodMs: number;
+  /** Undefined: not served. */
+  readonly healthzBindAddress: BindAddress | undefined;
+  readonly metricsBindAddress: BindAddress | undefined;
+  readonly bindAddressHardFail: boolean;
+  readonly conntrack: ConntrackSettings;
+}
+
+export const HEALTHZ_PORT = 10_256;
+export const METRICS_PORT = 10_249;
+
+/** kube-proxy's defaults (pkg/proxy/apis/config/v1alpha1/defaults.go), in its mode nftables. */
+export const KUBE_PROXY_DEFAULTS: Omit<KubeProxySettings, 'nodeName'> = {
+  detectLocalMode: 'ClusterCIDR',
+  clusterCIDRs: [],
+  bridgeInterface: '',
+  interfaceNamePrefix: '',
+  nodePortAddresses: 'primary',
+  masqueradeAll: false,
+  masqueradeBit: DEFAULT_NODE_RULES.masqueradeBit,
+  syncPeriodMs: 30_000,
+  healthzBindAddress: { host: '0.0.0.0', port: HEALTHZ_PORT },
+  metricsBindAddress: { host: '127.0.0.1', port: METRICS_PORT },
+  bindAddressHardFail: false,
+  conntrack: {
+    maxPerCore: 32 * 1024,
+    min: 128 * 1024,
+    tcpEstablishedTimeoutMs: 86_400_000,
+    tcpCloseWaitTimeoutMs: 3_600_000,
+    tcpBeLiberal: false,
+    udpTimeoutMs: 0,
+    udpStreamTimeoutMs: 0,
+  },
+};
+
+/** The proxy's options that the settings mean. */
+export function proxyOptionsOf(settings: KubeProxySettings): ProxyOptions {
+  const { nodeName, masqueradeAll, masqueradeBit, syncPeriodMs } = settings;
+  return {
+    settings: { ...DEFAULT_SETTINGS, nodeName, detector: detectorOf(settings), masqueradeAll },
+    node: { masqueradeAll, masqueradeBit, serviceCidrs: DEFAULT_NODE_RULES.serviceCidrs },
+    nodePorts: settings.nodePortAddresses,
+    detectsByNode: settings.detectLocalMode === 'NodeCIDR',
+    syncPeriodMs,
+    localAddrs,
+  };
+}
+
+function detectorOf(settings: KubeProxySettings): LocalDetector {
+  switch (settings.detectLocalMode) {
+    case 'BridgeInterface':
+      return { kind: 'bridge', name: settings.bridgeInterface };
+    case 'InterfaceNamePrefix':
+      return { kind: 'interface-prefix', prefix: settings.interfaceNamePrefix };
+    case 'NodeCIDR':
+      return { kind: 'none' };
+    case 'ClusterCIDR': {
+      const prefixes = settings.clusterCIDRs;
+      return prefixes.length === 0 ? { kind: 'none' } : { kind: 'prefixes', prefixes };
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Argv } from 'yargs';
+import type { SourceOptions } from '../../../agent/cluster-sources.ts';
+import type { Access } from '../../../cluster/kube/access.ts';
+import { inClusterAccess } from '../../../cluster/kube/in-cluster.ts';
+import { anonymousAccess, kubeconfigAccess } from '../../../cluster/kube/kubeconfig.ts';
+
+/** The flags that say where the cluster's objects come from. */
+export interface SourceArgs {
+  manifests: string | undefined;
+  kubeconfig: string | undefined;
+  master: string | undefined;
+  'in-cluster': boolean;
+}
+
+const GROUP = "Where the cluster's objects come from, one or several:";
+
+/** Adds the flags of the sources to a command. */
+export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
+  return yargs
+    .option('manifests', {
+      type: 'string',
+      group: GROUP,
+      describe: 'directory of Kubernetes YAML; its objects go before those of an API server',
+    })
+    .option('kubeconfig', {
+      type: 'string',
+      group: GROUP,
+      describe: 'file that names an API server and how to log in, as kubectl has it',
+    })
+    .option('master', {
+      type: 'string',
+      group: GROUP,
+      describe: "URL of the API server, in place of the kubeconfig's",
+    })
+    .option('in-cluster', {
+      type: 'boolean',
+      default: false,
+      group: GROUP,
+      describe: "the API server of the cluster this is a pod of, as the pod's service account",
+    });
+}
+
+/** Refuses flags that do not go together. Throws an Error that names them. */
+export function checkSources(args: SourceArgs): void {
+  for (const flag of ['manifests', 'kubeconfig', 'master'] as const) {
+    if (args[flag] !== '') continue;
+    const expected = { manifests: 'a directory', kubeconfig: 'a file', master: 'a URL' }[flag];
+    throw new Error(`--${flag}: expected ${expected}, got ""`);
+  }
+  const hasServer = args.kubeconfig !== undefined || args.master !== undefined;
+  if (args['in-cluster'] && hasServer) {
+    throw new Error('--in-cluster: expected neither --kubeconfig nor --master beside it');
+  }
+  if (args.manifests !== undefined || hasServer || args['in-cluster']) return;
+  throw new Error('expected a source: --manifests, --kubeconfig, --master or --in-cluster');
+}
+
+/** What the flags mean; reads the files they name. Throws AccessError. */
+export function sourceOptions(args: SourceArgs): SourceOptions {
+  const kube = accessOf(args);
+  return {
+    ...(args.manifests === undefined ? {} : { manifests: args.manifests }),
+    ...(kube === undefined ? {} : { kube }),
+  };
+}
+
+function accessOf({ kubeconfig, master, 'in-cluster': inCluster }: SourceArgs): Access | undefined {
+  if (inCluster) return inClusterAccess();
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, master);
+  return master === undefined ? undefined : anonymousAccess(master);
+}

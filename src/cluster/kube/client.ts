@@ -1,0 +1,163 @@
+import type { Readable } from 'node:stream';
+import type { Access } from './access.ts';
+import {
+  CONNECTION_LIMITS,
+  type Connection,
+  type ConnectionLimits,
+  KubeError,
+  openConnection,
+} from './connection.ts';
+
+/** The API server itself gives up after a minute. */
+const ANSWER_TIMEOUT_MS = 65_000;
+const STATUS_BYTES_MAX = 64 << 10;
+const SHOWN_CHARACTERS_MAX = 300;
+
+/** What is asked of an API server. */
+export interface KubeQuery {
+  readonly path: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  /** The body is given up when nothing of it came for so long. */
+  readonly idleMs: number;
+}
+
+/** Asks one API server, over one connection that is made when it is wanted. */
+export class KubeClient implements Disposable {
+  readonly #access: Access;
+  readonly #userAgent: string;
+  readonly #limits: ConnectionLimits;
+  #connection: Promise<Connection> | undefined;
+
+  constructor(access: Access, userAgent: string, limits: ConnectionLimits = CONNECTION_LIMITS) {
+    this.#access = access;
+    this.#userAgent = userAgent;
+    this.#limits = limits;
+  }
+
+  /** The server's origin, for people. */
+  get origin(): string {
+    return this.#access.server.origin;
+  }
+
+  /**
+   * The body of a GET, while it comes. Rejects with KubeError when there is no answer or not the one
+   * that was asked for, with AccessError for credentials that can't be used; what is read from the
+   * body throws KubeError when it is cut short by the connection.
+   */
+  async get(query: KubeQuery): Promise<AsyncIterable<Uint8Array>> {
+    const authorization = await this.#access.authorization();
+    const connection = await this.#connect();
+    const { pathname } = this.#access.server;
+    const path = `${pathname.replace(/\/$/, '')}${query.path}?${new URLSearchParams(query.parameters)}`;
+    const headers = {
+      accept: 'application/json',
+      'user-agent': this.#userAgent,
+      ...(authorization === undefined ? {} : { authorization }),
+    };
+    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const ended = new AbortController();
+    const onTimeout = () => ended.abort(new KubeError(`${this.origin}: no answer within a minute`));
+    const onAbort = () => ended.abort(query.signal.reason);
+    timeout.addEventListener('abort', onTimeout);
+    query.signal.addEventListener('abort', onAbort);
+    if (query.signal.aborted) onAbort();
+    try {
+      const answer = await connection.get(path, headers, ended.signal);
+      if (answer.status === 200) {
+        const release = () => query.signal.removeEventListener('abort', onAbort);
+        return read(answer.body, this.origin, query.idleMs, release);
+      }
+      if (answer.status === 401) this.#refused(connection);
+      const problem = await statusMessage(answer.body);
+      throw new KubeError(
+        `${this.origin}${query.path}: ${answer.status}: ${problem}`,
+        answer.status,
+        Number(answer.retryAfter ?? 0) * 1000 || 0,
+      );
+    } catch (error) {
+      query.signal.removeEventListener('abort', onAbort);
+      throw ended.signal.aborted ? ended.signal.reason : error;
+    } finally {
+      timeout.removeEventListener('abort', onTimeout);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.then((connection) => connection[Symbol.dispose]()).catch(() => {});
+    this.#connection = undefined;
+  }
+
+  /** One connection for all; who comes while it is made waits for it. */
+  async #connect(): Promise<Connection> {
+    const current = this.#connection;
+    if (current !== undefined) {
+      const connection = await current;
+      if (connection.isUsable) return connection;
+      // Somebody who waited, too, may have seen that first.
+      if (this.#connection !== current) return this.#connect();
+    }
+    const made = openConnection(this.#access, this.#limits);
+    this.#connection = made;
+    made.catch(() => {
+      if (this.#connection === made) this.#connection = undefined;
+    });
+    return made;
+  }
+
+  /** Credentials may be those of the connection, so the next request makes another. */
+  #refused(connection: Connection): void {
+    this.#access.refused();
+    this.#connection
+      ?.then((current) => {
+        if (current === connection) this.#connection = undefined;
+      })
+      .catch(() => {});
+  }
+}
+
+/** The chunks of a body; ends with KubeError when it is cut short or falls silent. */
+async function* read(
+  body: Readable,
+  origin: string,
+  idleMs: number,
+  release: () => void,
+): AsyncGenerator<Uint8Array, undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const expect = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      body.destroy(new KubeError(`${origin}: nothing heard for ${idleMs / 1000} s`));
+    }, idleMs);
+  };
+  try {
+    expect();
+    for await (const chunk of body) {
+      yield chunk as Uint8Array;
+      expect();
+    }
+  } catch (error) {
+    const known = error instanceof KubeError || (error as Error).name === 'AbortError';
+    throw known ? error : new KubeError(`${origin}: ${(error as Error).message}`);
+  } finally {
+    clearTimeout(timer);
+    release();
+    body.destroy();
+  }
+}
+
+/** The message of a Status, or the beginning of whatever it is. */
+async function statusMessage(body: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of body) {
+    text += (chunk as Uint8Array).toString();
+    if (text.length > STATUS_BYTES_MAX) break;
+  }
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    if (typeof message === 'string') return message.slice(0, SHOWN_CHARACTERS_MAX);
+  } catch {
+    // Proxies answer with what they like.
+  }
+  return text.trim().slice(0, SHOWN_CHARACTERS_MAX) || 'no reason given';
+}

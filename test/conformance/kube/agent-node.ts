@@ -1,0 +1,132 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createNamedNetns, deleteNamedNetns } from '../../../src/sys/netns.ts';
+
+const ENTRY = join(import.meta.dirname, '../../../src/entry.ts');
+const SERVER = `
+require('node:http').createServer((_, response) => {
+  response.writeHead(200, { connection: 'close' });
+  response.end('pod');
+}).listen(8080, () => console.log('listening'));`;
+const CLIENT = `
+fetch(process.argv[1], { signal: AbortSignal.timeout(1000) }).then(async (response) => {
+  process.stdout.write(await response.text());
+}, (error) => process.stdout.write(String(error.cause?.code ?? error.name)));`;
+
+/** The address of what stands for a pod of the node. */
+export const POD_ADDRESS = '192.0.2.10';
+
+/** A node in a network namespace of its own, with a server on it that stands for a pod. */
+export class AgentNode implements AsyncDisposable {
+  readonly name: string;
+  readonly #children: ChildProcess[] = [];
+  #log = '';
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  static async create(tag: string): Promise<AgentNode> {
+    const node = new AgentNode(`podwire-${tag}-${process.pid}`);
+    createNamedNetns(`/run/netns/${node.name}`);
+    const ip = (...args: string[]) => execFileSync('ip', ['-n', node.name, ...args]);
+    ip('link', 'set', 'lo', 'up');
+    ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth1');
+    ip('addr', 'add', '198.51.100.1/24', 'dev', 'eth0');
+    ip('addr', 'add', `${POD_ADDRESS}/32`, 'dev', 'lo');
+    for (const link of ['eth0', 'eth1']) ip('link', 'set', link, 'up');
+    ip('route', 'add', 'default', 'dev', 'eth0');
+    const server = node.spawn(process.execPath, ['-e', SERVER]);
+    if (server.stdout === null) throw new Error('expected a pipe');
+    await once(server.stdout, 'data');
+    return node;
+  }
+
+  /** The command line that enters the namespace. */
+  get prefix(): readonly string[] {
+    return ['ip', 'netns', 'exec', this.name];
+  }
+
+  /** What agents have said so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts a program inside. It ends with the node. */
+  spawn(program: string, args: readonly string[]): ChildProcess {
+    const [first = '', ...more] = this.prefix;
+    const child = spawn(first, [...more, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Starts an agent. Resolves when it says that it is ready. */
+  async startAgent(...args: string[]): Promise<ChildProcess> {
+    const from = this.#log.length;
+    const own = ['--no-warnings', ENTRY, 'agent', '--dns-workers=1', '--hostname-override=node-1'];
+    const child = this.spawn(process.execPath, [...own, ...args]);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#log += text;
+      if (process.env.AGENT_LOG !== undefined) appendFileSync(process.env.AGENT_LOG, text);
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    child.stderr?.on('data', () => {
+      if (this.#log.slice(from).includes('"msg":"ready"')) resolve();
+    });
+    child.once('exit', () => reject(new Error(this.#log.slice(from))));
+    await promise;
+    return child;
+  }
+
+  /** What is answered at an address and port, or the code of the error. */
+  async fetch(address: string): Promise<string> {
+    return this.#run(process.execPath, '-e', CLIENT, `http://${address}`);
+  }
+
+  /** The addresses of a name, by the agent. */
+  async resolve(name: string): Promise<string> {
+    return (await this.#run('dig', '+short', '+tries=1', '@127.0.0.1', name)).trim();
+  }
+
+  /** The response code for a name, by the agent. */
+  async rcode(name: string): Promise<string> {
+    const answer = await this.#run('dig', '+tries=1', '@127.0.0.1', name);
+    return /status: (\w+)/.exec(answer)?.[1] ?? answer;
+  }
+
+  /** What the agent says over HTTP. */
+  async http(path: string): Promise<string> {
+    return this.fetch(`127.0.0.1:10256${path}`);
+  }
+
+  async metrics(): Promise<string> {
+    return this.fetch('127.0.0.1:10249/metrics');
+  }
+
+  /** The endpoints in the kernel. */
+  async rules(): Promise<string> {
+    return this.#run('nft', 'list', 'table', 'ip', 'podwire');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    }
+    deleteNamedNetns(`/run/netns/${this.name}`);
+  }
+
+  async #run(program: string, ...args: string[]): Promise<string> {
+    const [first = '', ...more] = this.prefix;
+    try {
+      return (await promisify(execFile)(first, [...more, program, ...args])).stdout;
+    } catch (error) {
+      return String(error);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { peerMissing } from '../../peers/peer.ts';
+import { needPeer } from '../need-peer.ts';
+import { AgentNode, POD_ADDRESS } from './agent-node.ts';
+import { ControlPlane } from './control-plane.ts';
+
+const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
+const PATIENCE = { timeout: 30_000, interval: 20 };
+
+/** A Service and its only endpoint, as the controllers of a cluster make them. */
+const serviceYaml = (name: string, clusterIP: string): string => `
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec:
+  clusterIP: ${clusterIP}
+  ports: [{name: http, port: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: ${name}-1
+  labels: {kubernetes.io/service-name: ${name}}
+addressType: IPv4
+endpoints: [{addresses: [${POD_ADDRESS}]}]
+ports: [{name: http, port: 8080}]
+`;
+
+describe('podwire agent and an API server', () => {
+  needPeer('kubernetes');
+  const isMissing = peerMissing('kubernetes') !== undefined;
+  let node: AgentNode;
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let agent: ChildProcess;
+
+  beforeAll(async () => {
+    if (isMissing) return;
+    node = await AgentNode.create('kube');
+    plane = await ControlPlane.start({ etcd: 'debian', prefix: node.prefix });
+    plane.kubectl('', 'apply', '-f', RBAC);
+    kubeconfig = plane.kubeconfig('podwire');
+  });
+  afterAll(async () => {
+    if (isMissing) return;
+    await plane[Symbol.asyncDispose]();
+    await node[Symbol.asyncDispose]();
+  });
+
+  const name = (service: string) => `${service}.default.svc.cluster.local`;
+
+  it('makes what kubectl creates reachable and resolvable, and lets go of what it deletes', async () => {
+    agent = await node.startAgent('--kubeconfig', kubeconfig);
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    expect(await node.rcode(name('web'))).toBe('NXDOMAIN');
+    plane.kubectl(serviceYaml('web', '10.96.7.7'), 'apply', '-f', '-');
+    await expect.poll(() => node.resolve(name('web')), PATIENCE).toBe('10.96.7.7');
+    await expect.poll(() => node.fetch('10.96.7.7'), PATIENCE).toBe('pod');
+    expect(await node.resolve(name('kubernetes'))).toBe('10.96.0.1');
+    plane.kubectl(serviceYaml('gone', '10.96.7.8'), 'apply', '-f', '-');
+    await expect.poll(() => node.fetch('10.96.7.8'), PATIENCE).toBe('pod');
+    plane.kubectl('', 'delete', 'service', 'gone');
+    await expect.poll(() => node.rcode(name('gone')), PATIENCE).toBe('NXDOMAIN');
+    await expect.poll(() => node.rules(), PATIENCE).not.toContain('10.96.7.8');
+    expect(await node.metrics()).toMatch(/^podwire_kube_synced 1$/m);
+    expect(await node.metrics()).toMatch(/^podwire_kube_stale_seconds 0$/m);
+  });
+
+  it('serves on while the server is away, and says so', async () => {
+    await plane.stopServer();
+    await expect
+      .poll(() => node.metrics(), PATIENCE)
+      .toMatch(/^podwire_kube_stale_seconds 0?\.?[1-9]/m);
+    expect(await node.fetch('10.96.7.7')).toBe('pod');
+    expect(await node.resolve(name('web'))).toBe('10.96.7.7');
+    expect(await node.http('/readyz')).toBe('ok\n');
+    expect(node.log).toContain('API server; the last good state stays in force');
+    await plane.startServer();
+    plane.kubectl(serviceYaml('later', '10.96.7.9'), 'apply', '-f', '-');
+    await expect.poll(() => node.fetch('10.96.7.9'), PATIENCE).toBe('pod');
+    await expect.poll(() => node.log, PATIENCE).toContain('the API server is well again');
+  });
+
+  it('takes the objects of a directory before those of the server', async () => {
+    const manifests = join(plane.directory, 'manifests');
+    mkdirSync(manifests);
+    writeFileSync(join(manifests, 'web.yaml'), serviceYaml('web', '10.96.8.8'));
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
+    agent = await node.startAgent('--manifests', manifests, '--kubeconfig', kubeconfig);
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    expect(await node.resolve(name('web'))).toBe('10.96.8.8');
+    expect(await node.fetch('10.96.8.8')).toBe('pod');
+    expect(await node.resolve(name('later'))).toBe('10.96.7.9');
+    expect(await node.rules()).not.toContain('10.96.7.7');
+  });
+});

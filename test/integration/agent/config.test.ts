@@ -1,0 +1,110 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { useNetns } from '../netns-fixture.ts';
+import { ask, eventually, RunningAgent } from './agent-fixture.ts';
+
+const fixture = useNetns('config');
+const EXAMPLE = join(import.meta.dirname, '../../../examples/kube-proxy/config.yaml');
+const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
+
+const sysctl = (name: string): string => fixture.exec('sysctl', '-n', name).trim();
+/** Starts an agent with a configuration that it finds beside its manifests. */
+async function configured(body: string, args: readonly string[] = []): Promise<RunningAgent> {
+  fixture.exec('ip', 'link', 'set', 'lo', 'up');
+  const file = `/tmp/podwire-config-${process.pid}.yaml`;
+  writeFileSync(file, `${HEAD}${body}`);
+  return RunningAgent.start(fixture.name, [], ['--config', file, ...args]);
+}
+
+describe('podwire agent --config', () => {
+  it('runs with the example, and sets what it says of connection tracking', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    await using agent = await RunningAgent.start(fixture.name, [], ['--config', EXAMPLE]);
+    expect(agent.exitCode, agent.told()).toBeNull();
+    expect(agent.logged('a field of the configuration is not used'), agent.told()).toBe(false);
+    expect(ask(fixture.name, 'http://127.0.0.1:10256/livez').status).toBe(200);
+    expect(sysctl('net.netfilter.nf_conntrack_tcp_timeout_established')).toBe('86400');
+    expect(sysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait')).toBe('3600');
+    expect(sysctl('net.netfilter.nf_conntrack_tcp_be_liberal')).toBe('1');
+    // Only iptables needs packets from outside to be able to reach 127.0.0.1.
+    expect(sysctl('net.ipv4.conf.all.route_localnet')).toBe('0');
+    expect(sysctl('net.ipv4.conf.lo.route_localnet')).toBe('0');
+    expect(fixture.exec('nft', 'list', 'set', 'ip', 'podwire', 'pods')).toContain('10.244.0.0/16');
+  });
+
+  it('leaves timeouts alone that are 0, and keeps what is not said', async () => {
+    const before = sysctl('net.netfilter.nf_conntrack_udp_timeout');
+    fixture.exec('sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_timeout_established=77');
+    await using agent = await configured(
+      'conntrack: {tcpEstablishedTimeout: 0s, udpStreamTimeout: 200s}',
+    );
+    expect(agent.exitCode, agent.told()).toBeNull();
+    expect(sysctl('net.netfilter.nf_conntrack_tcp_timeout_established')).toBe('77');
+    expect(sysctl('net.netfilter.nf_conntrack_udp_timeout_stream')).toBe('200');
+    expect(sysctl('net.netfilter.nf_conntrack_udp_timeout')).toBe(before);
+    expect(sysctl('net.netfilter.nf_conntrack_tcp_be_liberal')).toBe('0');
+  });
+
+  it('passes over flags but the name of the node, and says so', async () => {
+    await using agent = await configured('metricsBindAddress: 127.0.0.1:7002\nportRange: 1-2', [
+      '--metrics-bind-address=127.0.0.1:7003',
+      '--masquerade-bit',
+      '40',
+      '--hostname-override',
+      'n1',
+    ]);
+    expect(agent.exitCode, agent.told()).toBeNull();
+    const warned = (msg: string) => agent.log.filter((line) => line.msg === msg);
+    expect(warned('--config takes its place').map(({ flag }) => flag)).toEqual([
+      '--masquerade-bit',
+      '--metrics-bind-address',
+    ]);
+    expect(warned('a field of the configuration is not used')).toMatchObject([
+      { field: 'portRange', line: 4 },
+    ]);
+    expect(ask(fixture.name, 'http://127.0.0.1:7002/proxyMode').body).toBe('nftables');
+    expect(ask(fixture.name, 'http://127.0.0.1:7003/proxyMode').body).toBe('ECONNREFUSED');
+  });
+
+  it('tells pods by the podCIDRs of the Node, as they are now', async () => {
+    await using agent = await configured('detectLocalMode: NodeCIDR\nhostnameOverride: n1');
+    const node = (podCIDR: string) => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'n1' },
+      spec: { podCIDR, podCIDRs: [podCIDR] },
+      status: {},
+    });
+    const pods = (): string => fixture.exec('nft', 'list', 'set', 'ip', 'podwire', 'pods');
+    for (const prefix of ['10.1.2.0/24', '10.1.3.0/24']) {
+      agent.write([node(prefix)]);
+      await eventually(() => expect(pods(), agent.told()).toContain(`elements = { ${prefix} }`));
+    }
+  });
+
+  it('ends when the file changes, so that it is read again', async () => {
+    await using agent = await configured('');
+    writeFileSync(`/tmp/podwire-config-${process.pid}.yaml`, `${HEAD}mode: nftables\n`);
+    await eventually(() => expect(agent.exitCode).toBe(1));
+    expect(agent.stderr).toContain('.yaml has changed');
+  });
+
+  it.each([
+    ['conntrack:\n  most: 1', ':4: conntrack.most: there is no such field'],
+    ['mode: ebpf', ':3: mode: expected one of'],
+  ])('refuses %j before it does anything', async (body, message) => {
+    await using agent = await configured(body);
+    expect(agent.exitCode).toBe(2);
+    expect(agent.stderr).toContain(message);
+    expect(agent.log).toEqual([]);
+    expect(fixture.exec('nft', 'list', 'ruleset')).toBe('');
+  });
+
+  it('is named in the error when it can not be read', async () => {
+    await using agent = await RunningAgent.start(fixture.name, [], ['--config', '/nonexistent']);
+    expect(agent.exitCode).toBe(2);
+    expect(agent.stderr).toContain('--config: /nonexistent: ENOENT');
+    expect(readFileSync(EXAMPLE, 'utf8')).toContain('KubeProxyConfiguration');
+  });
+});
