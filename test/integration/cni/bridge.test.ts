@@ -51,6 +51,13 @@ describe('bridge ADD', () => {
     expect(node.exec('cat', '/proc/sys/net/ipv4/ip_forward')).toBe('1\n');
   });
 
+  it('finishes a bridge that another ADD was killed while making', () => {
+    fixture.exec('ip', 'link', 'add', 'br0', 'type', 'bridge');
+    expect(call('ADD', config()).status).toBe(0);
+    const dad = fixture.exec('cat', '/proc/sys/net/ipv6/conf/br0/accept_dad');
+    expect(dad).toBe('0\n');
+  });
+
   it('lets the pod reach its gateway in both families', () => {
     call('ADD', config());
     for (const gateway of ['10.1.2.1', 'fd00:1::1']) {
