@@ -52,9 +52,9 @@ describe('bridge ADD', () => {
   });
 
   it('finishes a bridge that another ADD was killed while making', () => {
-    fixture.exec('ip', 'link', 'add', 'br0', 'type', 'bridge');
+    node.exec('ip', 'link', 'add', 'br0', 'type', 'bridge');
     expect(call('ADD', config()).status).toBe(0);
-    const dad = fixture.exec('cat', '/proc/sys/net/ipv6/conf/br0/accept_dad');
+    const dad = node.exec('cat', '/proc/sys/net/ipv6/conf/br0/accept_dad');
     expect(dad).toBe('0\n');
   });
 
