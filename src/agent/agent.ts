@@ -59,7 +59,9 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
-    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
+    const proxy = undo.use(
+      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+    );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
     const dns = await AgentDns.start(store, options.dns, {
@@ -77,7 +79,7 @@ export class Agent {
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const notReady = () => sources.notReady() ?? proxy.notReady();
-      http = await serveHttp(options, proxy, notReady, metrics);
+      http = await serveHttp(options, proxy, notReady, metrics, dns);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
@@ -113,12 +115,13 @@ async function serveHttp(
   proxy: NodeProxy,
   notReady: () => string | undefined,
   metrics: AgentMetrics,
+  dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
   const { log, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];

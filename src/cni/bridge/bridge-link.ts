@@ -24,9 +24,6 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
     try {
       const bridge = needsFiltering(vlans) ? { vlanFiltering: true } : undefined;
       linkAdd(host, { name, kind: 'bridge', mtu, bridge });
-      // Until its link-local address is through duplicate address detection, a second or two, the
-      // bridge asks for no neighbour, and IPv6 between pods and Services stalls.
-      if (!enabledad) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
     } catch (error) {
       // Another ADD was faster.
       if (netlinkErrno(error) !== EEXIST) throw error;
@@ -35,6 +32,10 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
   const link = findBridge(host, name);
   if (link === undefined) throw new CniError(CNI_CODE.internal, `bridge "${name}" vanished`);
   writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
+  // Until its link-local address is through duplicate address detection, a second or two, the bridge
+  // asks for no neighbour, and IPv6 between pods and Services stalls. Whoever made it may not have
+  // come to this.
+  if (!enabledad && !link.up) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
   linkSet(host, link.index, {
     up: true,
     // A bridge takes the lowest MAC of its ports unless it is told one, even its own.

@@ -8,7 +8,6 @@ import {
   masqueradeDel,
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
-import { ipsOf } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
@@ -17,7 +16,7 @@ import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../pr
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
-import type { Result } from '../protocol/result.ts';
+import { ipsOf, type Result } from '../protocol/result.ts';
 import { ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
@@ -113,7 +112,7 @@ export const bridge: Plugin = {
     using pod = RouteConnection.open(podNetns);
     const { port, podEnd } = checkAttachment(host, pod, config, call.environment, prevResult);
     if (config.masquerade !== undefined) {
-      const addresses = ipsOf(prevResult, call.environment).map(({ address }) => address);
+      const addresses = ipsOf(prevResult, call.environment.ifName).map(({ address }) => address);
       masqueradeCheck(config.masquerade, addresses, ownerOf(call));
     }
     if (config.macspoofchk && podEnd.mac !== undefined) {

@@ -8,6 +8,7 @@ import { checkOnePerFamily, ipamFields, requestedIps } from '../protocol/ipam.ts
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns, ResultRoute } from '../protocol/result.ts';
 import { decodeRoutes } from '../protocol/result-decode.ts';
+import { atLeast } from '../protocol/version.ts';
 import { checkDisjoint, checkRangeSet, parseRange, type RangeSet } from './range-set.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
@@ -30,31 +31,60 @@ export interface AllocationConfig {
 
 /** Reads `ipam` and what the runtime adds to it. Throws CniError. */
 export function parseAllocation(call: Call): AllocationConfig {
-  const { fields } = call.config;
   const ipam = ipamFields(call);
-  const runtime = fields.object('runtimeConfig');
-  const lists = [
-    ...rangeLists(runtime, 'ipRanges'),
-    // The older way to give one range stands in `ipam` itself.
-    ...(ipam.value('subnet') === undefined ? [] : [[ipam]]),
-    ...rangeLists(ipam, 'ranges'),
-  ];
-  const sets = lists.map(parseRangeSet);
-  if (sets.length === 0) {
-    throw new CniError(CNI_CODE.invalidConfig, 'no IP ranges specified');
-  }
+  const sets = parseSets(call);
+  if (sets.length === 0) throw noRanges();
+  return {
+    sets,
+    requested: requestedAddrs(call),
+    routes: decodeRoutes(ipam),
+    dns: readResolvConf(ipam),
+  };
+}
+
+/** The range sets, those of the runtime first, and none where none is said. Throws CniError. */
+export function parseSets(call: Call): RangeSet[] {
+  const sets = setLists(call).map(parseRangeSet);
   checkDisjoint(sets);
   checkOnePerFamily(
     call.config.version,
     sets.flatMap(([first]) => first?.subnet.addr.family ?? []),
   );
-  const resolvConf = ipam.string('resolvConf');
-  return {
-    sets,
-    requested: requestedAddrs(call),
-    routes: decodeRoutes(ipam),
-    dns: resolvConf === undefined || resolvConf === '' ? {} : readResolvConf(resolvConf),
-  };
+  return sets;
+}
+
+/** As parseSets, when no pod is at hand: a runtime that has ranges of its own says so with ADD. */
+export function parseSetsForStatus(call: Call): RangeSet[] {
+  const sets = parseSets(call);
+  const mayCome = call.config.fields.object('capabilities')?.boolean('ipRanges') === true;
+  if (sets.length === 0 && !mayCome) throw noRanges();
+  return sets;
+}
+
+/** Throws CniError for two sets of a family in a version without room for them. All else may be wrong. */
+export function checkFamilies(call: Call): void {
+  const { version } = call.config;
+  if (atLeast(version, '0.3.0')) return;
+  const subnets = setLists(call).map(([first]) => first?.prefix('subnet'));
+  checkOnePerFamily(
+    version,
+    subnets.flatMap((subnet) => subnet?.addr.family ?? []),
+  );
+}
+
+function setLists(call: Call): Fields[][] {
+  const ipam = ipamFields(call);
+  return [
+    ...rangeLists(call.config.fields.object('runtimeConfig'), 'ipRanges'),
+    // The older way to give one range stands in `ipam` itself.
+    ...(ipam.value('subnet') === undefined ? [] : [[ipam]]),
+    ...rangeLists(ipam, 'ranges'),
+  ];
+}
+
+function noRanges(): CniError {
+  const details = 'ipam.ranges: expected at least one set of ranges, or ipam.subnet';
+  return new CniError(CNI_CODE.invalidConfig, 'no IP ranges specified', details);
 }
 
 /** A list of lists of ranges. */
@@ -82,15 +112,20 @@ function parseRangeSet(list: readonly Fields[], index: number): RangeSet {
   }
 }
 
-/** Addresses asked for in CNI_ARGS, in args.cni.ips and in runtimeConfig.ips, with or without a length. */
+/** Addresses asked for in CNI_ARGS, args.cni.ips and runtimeConfig.ips, with or without a length. */
 function requestedAddrs(call: Call): Addr[] {
   const { env, args, runtime } = requestedIps(call);
-  return [...(env?.split(',') ?? []), ...args, ...runtime].map((text) => {
+  const places = [
+    ...(env?.split(',') ?? []).map((text) => ['IP of CNI_ARGS', text] as const),
+    ...args.map((text, index) => [`args.cni.ips[${index}]`, text] as const),
+    ...runtime.map((text, index) => [`runtimeConfig.ips[${index}]`, text] as const),
+  ];
+  const addrs = places.map(([place, text]) => {
     const addr = text.includes('/') ? tryParsePrefix(text)?.addr : tryParseAddr(text);
     if (addr !== undefined) return addr;
-    throw new CniError(
-      CNI_CODE.invalidConfig,
-      `requested IP: expected an IP address, got "${text}"`,
-    );
+    const got = JSON.stringify(text);
+    throw new CniError(CNI_CODE.invalidConfig, `${place}: expected an IP address, got ${got}`);
   });
+  // Two that ask for the same one ask for one.
+  return [...new Map(addrs.map((addr) => [`${addr}`, addr])).values()];
 }

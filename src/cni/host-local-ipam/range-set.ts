@@ -21,11 +21,14 @@ export function parseRange(fields: Fields): AddrRange {
     throw fields.wrong('subnet', 'an IP prefix', fields.value('subnet') ?? '');
   const { addr, bits } = subnet;
   const network = subnet.first();
-  if (bits > addr.bits - 2) throw invalid(`Network ${subnet} too small to allocate from`);
+  const bitsMax = addr.bits - 2;
+  if (bits > bitsMax) {
+    const expected = `a prefix of at most ${bitsMax} bits`;
+    throw invalid(`Network ${subnet} too small to allocate from`, fields, 'subnet', expected);
+  }
   if (!network.equals(addr)) {
-    throw invalid(
-      `Network has host bits set. For a subnet mask of length ${bits} the network address is ${network}`,
-    );
+    const text = `Network has host bits set. For a subnet mask of length ${bits} the network address is ${network}`;
+    throw invalid(text, fields, 'subnet', `${network}/${bits}`);
   }
   const first = after(network);
   // The last address of an IPv4 subnet is its broadcast address; IPv6 has none.
@@ -33,24 +36,33 @@ export function parseRange(fields: Fields): AddrRange {
   const gateway = fields.addr('gateway') ?? first;
   const start = fields.addr('rangeStart') ?? first;
   const end = fields.addr('rangeEnd') ?? last;
-  if (!subnet.contains(start)) throw invalid(`RangeStart ${start} not in network ${subnet}`);
-  if (!subnet.contains(end)) throw invalid(`RangeEnd ${end} not in network ${subnet}`);
-  if (start.compare(end) > 0) throw invalid(`RangeStart ${start} not in network ${subnet}`);
+  const isInside = { rangeStart: subnet.contains(start), rangeEnd: subnet.contains(end) };
+  if (!isInside.rangeStart || (isInside.rangeEnd && start.compare(end) > 0)) {
+    const expected = `an address of ${subnet} from ${first} to ${isInside.rangeEnd ? end : last}`;
+    throw invalid(`RangeStart ${start} not in network ${subnet}`, fields, 'rangeStart', expected);
+  }
+  if (!isInside.rangeEnd) {
+    const expected = `an address of ${subnet} from ${start} to ${last}`;
+    throw invalid(`RangeEnd ${end} not in network ${subnet}`, fields, 'rangeEnd', expected);
+  }
   return { subnet, start, end, gateway };
 }
 
 /** Checks that a set has ranges, of one family, that do not overlap. Throws CniError. */
 export function checkRangeSet(set: RangeSet): RangeSet {
   const [first] = set;
-  if (first === undefined) throw invalid('empty range set');
+  if (first === undefined) throw refused('empty range set', 'expected at least one range');
   set.forEach((range, index) => {
     if (range.subnet.addr.family !== first.subnet.addr.family) {
-      throw invalid('mixed address families');
+      const details = `expected one family, got ${first.subnet} and ${range.subnet}`;
+      throw refused('mixed address families', details);
     }
     for (const other of set.slice(0, index)) {
       if (overlap(range, other)) {
-        throw invalid(
+        const details = 'expected ranges with no address in common';
+        throw refused(
           `subnets ${other.start}-${other.end} and ${range.start}-${range.end} overlap`,
+          details,
         );
       }
     }
@@ -63,7 +75,8 @@ export function checkDisjoint(sets: readonly RangeSet[]): void {
   sets.forEach((set, index) => {
     sets.slice(0, index).forEach((other, at) => {
       if (set.some((a) => other.some((b) => overlap(a, b)))) {
-        throw invalid(`range set ${at} overlaps with ${index}`);
+        const details = `expected no address in both ${formatSet(other)} and ${formatSet(set)}`;
+        throw refused(`range set ${at} overlaps with ${index}`, details);
       }
     });
   });
@@ -91,10 +104,15 @@ function overlap(a: AddrRange, b: AddrRange): boolean {
 
 function after(addr: Addr): Addr {
   const next = addr.next();
-  if (next === undefined) throw invalid(`no address after ${addr}`);
+  if (next === undefined) throw refused(`no address after ${addr}`, 'subnet: expected a lower one');
   return next;
 }
 
-function invalid(message: string): CniError {
-  return new CniError(CNI_CODE.invalidConfig, message);
+/** An error in the reference's words, with the field, its value and what was expected as details. */
+function invalid(message: string, fields: Fields, name: string, expected: string): CniError {
+  return refused(message, fields.wrong(name, expected, fields.value(name)).message);
+}
+
+function refused(message: string, details: string): CniError {
+  return new CniError(CNI_CODE.invalidConfig, message, details);
 }

@@ -1,73 +1,98 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import { LockTimeoutError, lockFile } from '../../sys/flock.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Attachment } from '../protocol/plugin.ts';
+import { type Claims, isClaimOf, isUnfinished, ownerText, unfinishedName } from './claims.ts';
 
-/** The reference waits forever; a runtime has long given up by then. */
-const LOCK_TIMEOUT_MS = 60_000;
+/** The reference waits forever. A lock is held for milliseconds, so this is a long queue or a dead disk. */
+const LOCK_TIMEOUT_MS = 30_000;
 
 /**
  * A network's reservations, one file for each address, named by it and holding the container's id
  * and the interface's name: the reference plugin's format, so that both may work on one directory.
- * All access is under the directory's lock.
  */
 export class ReservationStore {
   readonly #directory: string;
-  /** What the files say; those that say nothing were torn by a crash and count as free. */
-  readonly #owners = new Map<string, string>();
+  /** Addresses that have a file, whatever is in it. */
+  readonly #addrs = new Map<string, Addr>();
+  readonly #unfinished: readonly string[];
+  #owners: Map<string, string> | undefined;
 
   private constructor(directory: string) {
     this.#directory = directory;
-    for (const name of readdirSync(directory)) {
-      if (tryParseAddr(name) === undefined) continue;
-      const owner = readFileSync(join(directory, name), 'utf8').trim();
-      if (owner !== '') this.#owners.set(name, owner);
+    const names = listDirectory(directory);
+    for (const name of names) {
+      const addr = tryParseAddr(name);
+      // Who spells it otherwise is not of this trade.
+      if (addr !== undefined && `${addr}` === name) this.#addrs.set(name, addr);
     }
+    this.#unfinished = names.filter(isUnfinished);
   }
 
-  /** Runs `work` on the store of `directory` while no other process has it. Throws CniError. */
-  static locked<T>(directory: string, work: (store: ReservationStore) => T): T {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    try {
-      using _lock = lockFile(join(directory, 'lock'), { timeoutMs: LOCK_TIMEOUT_MS, mode: 0o750 });
-      return work(new ReservationStore(directory));
-    } catch (error) {
-      if (!(error instanceof LockTimeoutError)) throw error;
-      throw new CniError(CNI_CODE.tryAgainLater, error.message);
-    }
+  /**
+   * Runs `work` on the store of `directory` while no other process has it. Throws CniError, of code 11
+   * when the lock is not to be had in time.
+   */
+  static locked<T>(
+    directory: string,
+    work: (store: ReservationStore) => T,
+    timeoutMs = LOCK_TIMEOUT_MS,
+  ): T {
+    return onDisk(directory, () => {
+      try {
+        using _lock = lockFile(join(directory, 'lock'), { timeoutMs, mode: 0o750 });
+        return work(new ReservationStore(directory));
+      } catch (error) {
+        if (!(error instanceof LockTimeoutError)) throw error;
+        throw new CniError(CNI_CODE.tryAgainLater, error.message);
+      }
+    });
+  }
+
+  /** As it is at this moment, for whoever changes nothing. Throws CniError. */
+  static glance(directory: string): ReservationStore {
+    return onDisk(directory, () => new ReservationStore(directory));
   }
 
   /** Every address that is reserved, by whomever. */
-  *reserved(): Generator<Addr, undefined> {
-    for (const name of this.#owners.keys()) {
-      const addr = tryParseAddr(name);
-      if (addr !== undefined) yield addr;
-    }
+  reserved(): Iterable<Addr> {
+    return this.#addrs.values();
   }
 
   isReserved(addr: Addr): boolean {
-    return this.#owners.has(`${addr}`);
+    return this.#addrs.has(`${addr}`);
   }
 
   /** The addresses an attachment holds. */
-  heldBy(attachment: Attachment): string[] {
-    const owner = ownerText(attachment);
-    return [...this.#owners].filter(([, each]) => each === owner).map(([name]) => name);
+  heldBy(attachment: Attachment): Addr[] {
+    return this.#namesOf(attachment)
+      .toSorted()
+      .flatMap((name) => this.#addrs.get(name) ?? []);
   }
 
-  /** Reserves a free address and remembers it as the last of the range set. */
-  reserve(addr: Addr, attachment: Attachment, setIndex: number): void {
-    const name = `${addr}`;
-    const owner = ownerText(attachment);
-    writeFileSync(join(this.#directory, name), owner, { mode: 0o600 });
-    this.#owners.set(name, owner);
-    writeFileSync(this.#lastPath(setIndex), name, { mode: 0o600 });
+  /** Reserves an address for the range set. Gives false when it is reserved already. */
+  reserve(claims: Claims, setIndex: number, addr: Addr): boolean {
+    return claims.reserve(setIndex, `${addr}`);
   }
 
-  /** The address the range set gave last, or undefined. */
+  /** Remembers the address as the last one that the range set gave. */
+  remember(setIndex: number, addr: Addr): void {
+    const path = this.#lastPath(setIndex);
+    // A hint: what a power failure makes of it costs nothing but the order.
+    const temporary = join(this.#directory, unfinishedName(lastName(setIndex)));
+    try {
+      writeFileSync(temporary, `${addr}`, { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  /** The address the range set gave last, or undefined where nothing or no address is written. */
   lastReserved(setIndex: number): Addr | undefined {
     try {
       return tryParseAddr(readFileSync(this.#lastPath(setIndex), 'utf8').trim());
@@ -78,35 +103,98 @@ export class ReservationStore {
 
   /** Frees all an attachment holds. Nothing held is fine. */
   release(attachment: Attachment): void {
-    const owner = ownerText(attachment);
-    this.#releaseWhere((each) => each === owner || each === attachment.containerId);
-  }
-
-  /** Frees what belongs to no attachment of `valid`. */
-  releaseOthers(valid: readonly Attachment[]): void {
-    const kept = new Set(valid.flatMap((each) => [ownerText(each), each.containerId]));
-    this.#releaseWhere((owner) => !kept.has(owner));
-  }
-
-  releaseAddr(addr: Addr): void {
-    rmSync(join(this.#directory, `${addr}`), { force: true });
-    this.#owners.delete(`${addr}`);
-  }
-
-  #releaseWhere(matches: (owner: string) => boolean): void {
-    for (const [name, owner] of this.#owners) {
-      if (!matches(owner)) continue;
-      rmSync(join(this.#directory, name), { force: true });
-      this.#owners.delete(name);
+    for (const name of this.#namesOf(attachment)) this.#remove(name);
+    for (const name of this.#unfinished) {
+      if (isClaimOf(attachment, name)) this.#remove(name);
     }
   }
 
+  /**
+   * Frees what belongs to no attachment of `valid`, and what belongs to nobody: files that a crash left
+   * empty or unfinished. Nobody else may be at work on the network.
+   */
+  releaseOthers(valid: readonly Attachment[]): void {
+    const kept = new Set(valid.flatMap((each) => [ownerText(each), each.containerId]));
+    for (const [name, owner] of this.#ownersByName()) {
+      if (!kept.has(owner)) this.#remove(name);
+    }
+    for (const name of this.#unfinished) this.#remove(name);
+  }
+
+  /** Takes back what `reserve` did. */
+  releaseAddr(addr: Addr): void {
+    this.#remove(`${addr}`);
+  }
+
+  #namesOf(attachment: Attachment): string[] {
+    const owners = [...this.#ownersByName()];
+    const owner = ownerText(attachment);
+    const own = owners.filter(([, each]) => each === owner);
+    // Who wrote the id alone meant any interface.
+    const found =
+      own.length > 0 ? own : owners.filter(([, each]) => each === attachment.containerId);
+    return found.map(([name]) => name);
+  }
+
+  /** What the files say, all of which are read: nothing but their content tells whose they are. */
+  #ownersByName(): ReadonlyMap<string, string> {
+    if (this.#owners !== undefined) return this.#owners;
+    this.#owners = new Map();
+    for (const name of this.#addrs.keys()) {
+      const owner = readOwner(join(this.#directory, name));
+      if (owner !== undefined) this.#owners.set(name, owner);
+    }
+    return this.#owners;
+  }
+
+  #remove(name: string): void {
+    rmSync(join(this.#directory, name), { force: true });
+  }
+
   #lastPath(setIndex: number): string {
-    return join(this.#directory, `last_reserved_ip.${setIndex}`);
+    return join(this.#directory, lastName(setIndex));
   }
 }
 
-/** Older versions of the reference wrote the id alone; `release` still knows it. */
-function ownerText({ containerId, ifName }: Attachment): string {
-  return `${containerId.trim()}\r\n${ifName}`;
+/** Makes the directory where it is missing. Throws CniError. */
+export function makeDirectory(directory: string): void {
+  onDisk(directory, () => mkdirSync(directory, { recursive: true, mode: 0o755 }));
+}
+
+/** Runs what reads or writes the directory; what the kernel refuses is a CniError of code 5. */
+export function onDisk<T>(directory: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    const text = `data directory "${directory}": ${error.message}`;
+    throw new CniError(CNI_CODE.io, text, '', { cause: error });
+  }
+}
+
+function lastName(setIndex: number): string {
+  return `last_reserved_ip.${setIndex}`;
+}
+
+function listDirectory(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Undefined for what nobody can free: a file just removed by hand, or no file at all. */
+function readOwner(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'EISDIR')) return undefined;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -47,13 +47,6 @@ export function checkVeth(
   throw failure(`the other end of "${podEnd.name}" is not in prevResult, which has ${names}`);
 }
 
-/** What a result says of the pod's interface's own addresses, for others may have joined it. */
-export function ipsOf({ interfaces, ips }: Result, { ifName }: Environment): ResultIp[] {
-  return ips.filter(
-    ({ interface: index }) => index === undefined || interfaces[index]?.name === ifName,
-  );
-}
-
 /**
  * Holds the addresses and routes of the pod's interface against what ADD said. What is there beside
  * them, or stands in another table by now, is a later plugin's to answer for. Throws CniError that

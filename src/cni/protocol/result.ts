@@ -49,3 +49,10 @@ export interface Result {
   readonly routes: readonly ResultRoute[];
   readonly dns: Dns;
 }
+
+/** What a result says of the addresses of one interface, for others may have joined it. */
+export function ipsOf({ interfaces, ips }: Result, ifName: string): ResultIp[] {
+  return ips.filter(
+    ({ interface: index }) => index === undefined || interfaces[index]?.name === ifName,
+  );
+}

@@ -7,7 +7,7 @@ import {
   masqueradeDel,
   masqueradeGc,
 } from '../masquerade/masquerade.ts';
-import { checkAddresses, checkVeth, ipsOf } from '../pod-interface/check.ts';
+import { checkAddresses, checkVeth } from '../pod-interface/check.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { checkForwarding, enableForwarding } from '../pod-interface/forwarding.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
@@ -16,6 +16,7 @@ import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../pr
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
+import { ipsOf } from '../protocol/result.ts';
 import { parsePtpConfig } from './config.ts';
 import { checkHostEnd, configureHostEnd, openHostEnd } from './host-end.ts';
 import { configurePodEnd } from './pod-end.ts';
@@ -86,7 +87,7 @@ export const ptp: Plugin = {
     using pod = RouteConnection.open(podNetns);
     const { hostEnd, podEnd } = checkVeth(host, pod, call.environment, prevResult);
     checkAddresses(pod, podEnd, prevResult);
-    const ips = ipsOf(prevResult, call.environment);
+    const ips = ipsOf(prevResult, call.environment.ifName);
     checkHostEnd(host, hostEnd, pointsOf(ips));
     checkForwarding(ips.map(({ address }) => address.addr));
     if (config.masquerade !== undefined) {

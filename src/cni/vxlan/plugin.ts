@@ -3,11 +3,11 @@ import { RouteConnection } from '../../netlink/route/connection.ts';
 import type { Link } from '../../netlink/route/link.ts';
 import { LockTimeoutError } from '../../sys/flock.ts';
 import { masqueradeAdd, masqueradeCheck } from '../masquerade/masquerade.ts';
-import { ipsOf } from '../pod-interface/check.ts';
+
 import { linkGroup, networkAlias, ownerOf } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
-import type { Result } from '../protocol/result.ts';
+import { ipsOf, type Result } from '../protocol/result.ts';
 import {
   misconfigured,
   parseVxlanConfig,
@@ -146,7 +146,7 @@ function wiringCall(call: Call, config: VxlanConfig, { device }: Overlay): Call 
 
 /** The pod's addresses, each with the network inside which it is not masqueraded. */
 function sources({ environment }: Call, config: VxlanConfig, result: Result): Prefix[] {
-  return ipsOf(result, environment).map(({ address }) => withinNetwork(config, address));
+  return ipsOf(result, environment.ifName).map(({ address }) => withinNetwork(config, address));
 }
 
 function locked<T>(work: () => T): T {

@@ -105,6 +105,13 @@ describe('bridge ADD', () => {
     expect(fixture.exec('cat', '/proc/sys/net/ipv4/ip_forward')).toBe('1\n');
   });
 
+  it('finishes a bridge that another ADD was killed while making', () => {
+    fixture.exec('ip', 'link', 'add', 'br0', 'type', 'bridge');
+    expect(call('ADD', config()).status).toBe(0);
+    const dad = fixture.exec('cat', '/proc/sys/net/ipv6/conf/br0/accept_dad');
+    expect(dad).toBe('0\n');
+  });
+
   it('lets the pod reach its gateway in both families', () => {
     call('ADD', config());
     for (const gateway of ['10.1.2.1', 'fd00:1::1']) {
@@ -320,7 +327,7 @@ describe('two hundred pods at once', () => {
     expect(removed.filter(({ status }) => status !== 0)).toEqual([]);
     expect(veths()).toEqual([]);
     expect(readdirSync(join(dataDir, 'net')).sort()).toEqual(['last_reserved_ip.0', 'lock']);
-  });
+  }, 180_000);
 });
 
 describe('loopback', () => {

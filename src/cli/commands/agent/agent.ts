@@ -1,4 +1,3 @@
-import { watchFile } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
@@ -34,7 +33,7 @@ export const agentCommand: CommandModule<object, Args> = {
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
-  const { settings, unused, passedOver } = proxySettings(args, process.argv);
+  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
   const { config } = args;
   for (const { field, line } of unused) {
     log.warn({ config, line, field }, 'a field of the configuration is not used');
@@ -49,6 +48,7 @@ async function run(args: Args): Promise<void> {
       ended.resolve(undefined);
     });
   }
+  if (config !== undefined) watchConfig(config, text, (error) => ended.resolve(error));
   const agent = await Agent.start(
     {
       version: VERSION,
@@ -60,7 +60,6 @@ async function run(args: Args): Promise<void> {
     },
     (error) => ended.resolve(error),
   );
-  if (config !== undefined) watchConfig(config, (error) => ended.resolve(error));
   process.on('SIGHUP', () => {
     log.info('looking whether the Corefile has changed');
     agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
@@ -74,16 +73,19 @@ async function run(args: Args): Promise<void> {
 const CONFIG_INTERVAL_MS = 5_000;
 
 /** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
-function watchConfig(file: string, onChange: (error: Error) => void): void {
-  const before = readConfig(file);
+function watchConfig(file: string, before: string, onChange: (error: Error) => void): void {
   // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
-  watchFile(file, { interval: CONFIG_INTERVAL_MS, persistent: false }, () => {
-    let now: string | undefined;
+  const look = setInterval(() => {
+    let now: string;
     try {
       now = readConfig(file);
     } catch {
       // It is being written, or gone for good; what was read stays in force.
+      return;
     }
-    if (now !== undefined && now !== before) onChange(new Error(`--config: ${file} has changed`));
-  });
+    if (now === before) return;
+    clearInterval(look);
+    onChange(new Error(`--config: ${file} has changed`));
+  }, CONFIG_INTERVAL_MS);
+  look.unref();
 }
