@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
@@ -17,6 +18,8 @@ export interface AgentOptions {
   readonly version: string;
   readonly sources: SourceOptions;
   readonly kubeProxy: KubeProxySettings;
+  /** Starts though kube-proxy runs on the node. */
+  readonly besideKubeProxy: boolean;
   readonly dns: AgentDnsOptions;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
@@ -51,6 +54,8 @@ export class Agent {
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
+    // Before anything is changed.
+    await lookForKubeProxy(log, options.besideKubeProxy);
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
     setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
@@ -98,7 +103,7 @@ export class Agent {
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
-    this.#sources.close();
+    await this.#sources.stop();
     this.#proxy.close();
     for (const http of this.#http) http.close();
   }
@@ -133,4 +138,18 @@ async function serveHttp(
   }
   opened.move();
   return https;
+}
+
+/** Throws KubeProxyRunsError unless it is to be borne. */
+async function lookForKubeProxy(log: Logger, isBorne: boolean): Promise<void> {
+  const found = await findKubeProxy();
+  const { live, rules } = found;
+  if (live.length > 0 && !isBorne) throw new KubeProxyRunsError(found);
+  if (live.length > 0) log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  else if (rules.length > 0) {
+    log.warn(
+      { rules },
+      'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',
+    );
+  }
 }

@@ -40,6 +40,8 @@ export class HttpServer implements Disposable {
         response.writeHead(status, {
           'Content-Type': type ?? 'text/plain; charset=utf-8',
           'X-Content-Type-Options': 'nosniff',
+          // By this an agent that starts tells another one from a kube-proxy.
+          Server: 'podwire',
         });
         response.end(request.method === 'HEAD' ? undefined : body);
       });

@@ -8,6 +8,7 @@ import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './pro
 import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
+  'beside-kube-proxy': boolean;
   'log-level': string;
 }
 
@@ -17,6 +18,11 @@ export const agentCommand: CommandModule<object, Args> = {
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
     withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
+      .option('beside-kube-proxy', {
+        type: 'boolean',
+        default: false,
+        describe: 'start though kube-proxy runs on this node, which then decides some connections',
+      })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
         checkSources(args);
@@ -54,6 +60,7 @@ async function run(args: Args): Promise<void> {
       version: VERSION,
       sources: sourceOptions(args),
       kubeProxy: settings,
+      besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),

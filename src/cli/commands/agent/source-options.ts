@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import type { SourceOptions } from '../../../agent/cluster-sources.ts';
 import type { Access } from '../../../cluster/kube/access.ts';
@@ -10,6 +11,7 @@ export interface SourceArgs {
   kubeconfig: string | undefined;
   master: string | undefined;
   'in-cluster': boolean;
+  'saved-state': string;
 }
 
 const GROUP = "Where the cluster's objects come from, one or several:";
@@ -37,6 +39,13 @@ export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
       default: false,
       group: GROUP,
       describe: "the API server of the cluster this is a pod of, as the pod's service account",
+    })
+    .option('saved-state', {
+      type: 'string',
+      default: join(process.env.STATE_DIRECTORY ?? '/var/lib/podwire', 'cluster-state'),
+      group: GROUP,
+      describe:
+        'file that keeps what the API server said last, for a start without it; "" for none',
     });
 }
 
@@ -61,6 +70,7 @@ export function sourceOptions(args: SourceArgs): SourceOptions {
   return {
     ...(args.manifests === undefined ? {} : { manifests: args.manifests }),
     ...(kube === undefined ? {} : { kube }),
+    ...(args['saved-state'] === '' ? {} : { savedState: args['saved-state'] }),
   };
 }
 
