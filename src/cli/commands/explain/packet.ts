@@ -61,8 +61,7 @@ export const packetCommand: CommandModule<object, Args> = {
       })
       .option('output', outputOption)
       .check((args) => {
-        checkSources(args);
-        proxySettings(args, []);
+        checkSources(args, proxySettings(args, []).settings.kubeconfig);
         packetOf(args);
         return true;
       })
@@ -70,7 +69,7 @@ export const packetCommand: CommandModule<object, Args> = {
   async handler(args) {
     const { settings: kubeProxy } = proxySettings(args, []);
     const options = proxyOptionsOf(kubeProxy);
-    const state = await readSources(args, kubeProxy.nodeName);
+    const state = await readSources(args, kubeProxy);
     const { destination, port, protocol } = packetOf(args);
     const local = options.localAddrs();
     const explainOptions: ExplainOptions = {

@@ -1,3 +1,4 @@
+import type { KubeProxySettings } from '../../../agent/kube-proxy/settings.ts';
 import { KubeSource } from '../../../cluster/kube/source.ts';
 import { ManifestDirectory } from '../../../cluster/manifests/directory.ts';
 import { Store } from '../../../cluster/store.ts';
@@ -12,9 +13,12 @@ const KUBE_TIMEOUT_MS = 10_000;
  * The cluster's objects as the agent's sources have them now. Manifests that are wrong are told of on
  * stderr. Throws when a source can't be read.
  */
-export async function readSources(args: SourceArgs, nodeName: string): Promise<Store> {
+export async function readSources(
+  args: SourceArgs,
+  { nodeName, kubeconfig }: Pick<KubeProxySettings, 'nodeName' | 'kubeconfig'>,
+): Promise<Store> {
   const store = new Store();
-  const { manifests, kube: access } = sourceOptions(args);
+  const { manifests, kube: access } = sourceOptions(args, kubeconfig);
   if (manifests !== undefined) {
     const { changed, errors } = new ManifestDirectory(manifests).scan();
     for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
