@@ -21,9 +21,9 @@ test: build ## format, lint, types, unit and integration tests
 peers: setup ## build the programs we compare with (needs Go 1.26); PEERS names some of them
 	@$(NODE) test/peers/build.ts $(PEERS)
 
-test-peers: build ## compare with the reference plugins and cnitool; follow a real API server
+test-peers: build ## compare with the reference plugins, cnitool and CoreDNS; follow a real API server
 	@./scripts/setup.sh etcd-server
-	@$(NODE) test/peers/build.ts cni-plugins cnitool etcd kubernetes
+	@$(NODE) test/peers/build.ts cni-plugins cnitool coredns etcd kubernetes
 	@$(NODE) scripts/test.ts peers
 
 test-vm: build ## run test/vm on a Debian kernel in QEMU (needs root); VM_TESTS names some of it

@@ -42,7 +42,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'peers',
-          include: ['test/conformance/{cni,kube}/**/*.test.ts'],
+          include: ['test/conformance/{cni,dns,kube}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

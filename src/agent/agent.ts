@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import { HttpServer, type Routes } from './http.ts';
@@ -17,6 +18,8 @@ export interface AgentOptions {
   readonly version: string;
   readonly sources: SourceOptions;
   readonly kubeProxy: KubeProxySettings;
+  /** Starts though kube-proxy runs on the node. */
+  readonly besideKubeProxy: boolean;
   readonly dns: AgentDnsOptions;
   readonly log: Logger;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
@@ -51,6 +54,8 @@ export class Agent {
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
+    // Before anything is changed.
+    await lookForKubeProxy(log, options.besideKubeProxy);
     const metrics = new AgentMetrics(options.version);
     setSysctls(log);
     setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
@@ -59,7 +64,9 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
-    const proxy = undo.use(new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics));
+    const proxy = undo.use(
+      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+    );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
     const dns = await AgentDns.start(store, options.dns, {
@@ -77,7 +84,7 @@ export class Agent {
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const notReady = () => sources.notReady() ?? proxy.notReady();
-      http = await serveHttp(options, proxy, notReady, metrics);
+      http = await serveHttp(options, proxy, notReady, metrics, dns);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
@@ -96,7 +103,7 @@ export class Agent {
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
-    this.#sources.close();
+    await this.#sources.stop();
     this.#proxy.close();
     for (const http of this.#http) http.close();
   }
@@ -113,12 +120,13 @@ async function serveHttp(
   proxy: NodeProxy,
   notReady: () => string | undefined,
   metrics: AgentMetrics,
+  dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
   const { log, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables')],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
@@ -130,4 +138,18 @@ async function serveHttp(
   }
   opened.move();
   return https;
+}
+
+/** Throws KubeProxyRunsError unless it is to be borne. */
+async function lookForKubeProxy(log: Logger, isBorne: boolean): Promise<void> {
+  const found = await findKubeProxy();
+  const { live, rules } = found;
+  if (live.length > 0 && !isBorne) throw new KubeProxyRunsError(found);
+  if (live.length > 0) log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  else if (rules.length > 0) {
+    log.warn(
+      { rules },
+      'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',
+    );
+  }
 }

@@ -1,8 +1,8 @@
 import type { Access } from '../cluster/kube/access.ts';
-import { KubeSource, type KubeStatus } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
+import { KubeFollower, type KubeFollowerOptions } from './kube-follower.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 
@@ -12,13 +12,12 @@ export interface SourceOptions {
   readonly manifests?: string;
   /** A Kubernetes API server. */
   readonly kube?: Access;
+  /** The file in which what it said last is kept, for a start without it. */
+  readonly savedState?: string;
 }
 
 /** Who asks an API server. */
-export interface AboutNode {
-  readonly nodeName: string;
-  readonly userAgent: string;
-}
+type AboutNode = Pick<KubeFollowerOptions, 'nodeName' | 'userAgent'>;
 
 /** The store, and the sources that fill it. */
 export class ClusterSources implements Disposable {
@@ -26,25 +25,22 @@ export class ClusterSources implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #opened = new DisposableStack();
-  #kube: KubeSource | undefined;
+  #kube: KubeFollower | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
   constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
     this.#log = log;
     this.#metrics = metrics;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    if (options.kube !== undefined) this.#openKube(options.kube, about);
-  }
-
-  /** How the API server is doing, where there is one. */
-  get kubeStatus(): KubeStatus | undefined {
-    return this.#kube?.status;
+    if (options.kube === undefined) return;
+    const kube = { ...about, access: options.kube, savedState: options.savedState };
+    this.#kube = this.#opened.use(new KubeFollower(this.store, kube, log, metrics));
   }
 
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
-    const reason = this.kubeStatus?.lastError ?? 'no answer yet';
+    const reason = this.#kube?.status.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
@@ -53,12 +49,14 @@ export class ClusterSources implements Disposable {
     this.#kube?.want({ pods: pods ? 'all' : 'none', imports });
   }
 
-  close(): void {
+  /** Ends everything, once what is known is saved. */
+  async stop(): Promise<void> {
+    await this.#kube?.save();
     this.#opened.dispose();
   }
 
   [Symbol.dispose](): void {
-    this.close();
+    this.#opened.dispose();
   }
 
   #openManifests(directory: string): void {
@@ -78,28 +76,5 @@ export class ClusterSources implements Disposable {
     this.#opened.use(source);
     source.start();
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
-  }
-
-  #openKube(access: Access, about: AboutNode): void {
-    const server = access.server.origin;
-    this.store.isComplete = false;
-    const source: KubeSource = new KubeSource(
-      this.store.part(),
-      { ...about, access, pods: 'none', imports: false },
-      {
-        onSynced: () => {
-          this.#log.info({ server, objects: source.status.objects }, 'the API server was read');
-          this.store.isComplete = true;
-        },
-        onError: (error) => {
-          this.#metrics.kubeError();
-          this.#log.error({ error }, 'API server; the last good state stays in force');
-        },
-        onRecovered: () => this.#log.info({ server }, 'the API server is well again'),
-      },
-    );
-    this.#kube = this.#opened.use(source);
-    this.#metrics.kube = () => source.status;
-    source.start();
   }
 }

@@ -3,11 +3,12 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Store } from '../cluster/store.ts';
 import { CorefileDns, type CorefileNeeds } from '../dns/corefile-dns.ts';
 import { ClusterDns, type NamedServer } from '../dns/dns.ts';
+import { explainName, type NameExplanation } from '../dns/explain/explain.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { localAddresses } from '../dns/local-addresses.ts';
 import type { AnswerClass } from '../dns/plugin/reply.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
-import { KUBERNETES_ZONE_DEFAULTS } from '../dns/zone/options.ts';
+import { KUBERNETES_ZONE_DEFAULTS, type KubernetesZoneOptions } from '../dns/zone/options.ts';
 import type { Addr } from '../ipaddr/addr.ts';
 import type { ServedDns } from './dns-metrics.ts';
 import type { Logger } from './log.ts';
@@ -47,9 +48,18 @@ export interface AgentDnsContext {
 /** The DNS server of the agent: by a Corefile, or for the cluster's names alone. */
 export class AgentDns implements ServedDns {
   readonly #dns: ClusterDns | CorefileDns;
+  readonly #store: Store;
+  /** Of the zone, without a Corefile. */
+  readonly #options: KubernetesZoneOptions;
 
-  private constructor(dns: ClusterDns | CorefileDns) {
+  private constructor(
+    dns: ClusterDns | CorefileDns,
+    store: Store,
+    options: KubernetesZoneOptions = KUBERNETES_ZONE_DEFAULTS,
+  ) {
     this.#dns = dns;
+    this.#store = store;
+    this.#options = options;
   }
 
   /** Serves when it resolves. Rejects when the Corefile is wrong or a port is taken. */
@@ -87,7 +97,7 @@ export class AgentDns implements ServedDns {
         { corefile, servers: served.servers.map(({ label }) => label) },
         'Corefile in force',
       );
-      return new AgentDns(served);
+      return new AgentDns(served, store);
     }
     const zone = {
       ...KUBERNETES_ZONE_DEFAULTS,
@@ -95,7 +105,7 @@ export class AgentDns implements ServedDns {
       ttlSeconds: options.ttlSeconds,
       localAddresses: nodeLocal.length > 0 ? nodeLocal : localAddresses(address),
     };
-    return new AgentDns(await ClusterDns.start(store, { ...shared, zone }));
+    return new AgentDns(await ClusterDns.start(store, { ...shared, zone }), store, zone);
   }
 
   get servers(): readonly NamedServer[] {
@@ -105,6 +115,12 @@ export class AgentDns implements ServedDns {
   /** The port of the first server. */
   get port(): number {
     return this.servers[0]?.server.port ?? 0;
+  }
+
+  /** Explains what a name gives now. Throws NameError and QueryTypeError. */
+  explain(name: string, type: string): NameExplanation {
+    if (this.#dns instanceof CorefileDns) return this.#dns.explain(name, type);
+    return explainName(this.#store, this.#options, name, type, { table: this.#dns.zone.table });
   }
 
   /** Looks whether the Corefile has changed; without one there is nothing to look at. */

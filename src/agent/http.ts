@@ -14,7 +14,7 @@ export interface Answer {
 }
 
 /** What is answered at which path. */
-export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
+export type Routes = Readonly<Record<string, (query: URLSearchParams) => Answer | Promise<Answer>>>;
 
 /** A server that keeps trying to listen. */
 export class HttpServer implements Disposable {
@@ -35,11 +35,13 @@ export class HttpServer implements Disposable {
     options: { readonly hardFail: boolean; onError(error: Error): void },
   ): Promise<HttpServer> {
     const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
-      const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-      void answerOf(routes, request.method ?? '', pathname).then(({ status, body, type }) => {
+      const url = new URL(request.url ?? '/', 'http://localhost');
+      void answerOf(routes, request.method ?? '', url).then(({ status, body, type }) => {
         response.writeHead(status, {
           'Content-Type': type ?? 'text/plain; charset=utf-8',
           'X-Content-Type-Options': 'nosniff',
+          // By this an agent that starts tells another one from a kube-proxy.
+          Server: 'podwire',
         });
         response.end(request.method === 'HEAD' ? undefined : body);
       });
@@ -80,14 +82,18 @@ export class HttpServer implements Disposable {
   }
 }
 
-async function answerOf(routes: Routes, method: string, path: string): Promise<Answer> {
+async function answerOf(
+  routes: Routes,
+  method: string,
+  { pathname: path, searchParams }: URL,
+): Promise<Answer> {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: 'only GET and HEAD\n' };
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) {
     return { status: 404, body: `there are ${Object.keys(routes).join(', ')}\n` };
   }
   try {
-    return await route();
+    return await route(searchParams);
   } catch (error) {
     return { status: 500, body: `${String(error)}\n` };
   }

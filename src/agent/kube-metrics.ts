@@ -26,6 +26,11 @@ export class KubeMetrics {
       'For how long the objects may have been out of date; 0 while every change is heard of',
       ({ staleSinceMs }) => (staleSinceMs === undefined ? 0 : (Date.now() - staleSinceMs) / 1000),
     );
+    gauge(
+      'podwire_kube_saved_state',
+      'Whether the objects are those of the saved state, for the API server was not heard yet',
+      ({ restoredFromMs }) => Number(restoredFromMs !== undefined),
+    );
     this.#errors = new Counter({
       name: 'podwire_kube_errors_total',
       help: 'How often something new was wrong with the API server or its objects',

@@ -1,11 +1,12 @@
-import type { Store } from '../cluster/store.ts';
+import type { ClusterState, Store } from '../cluster/store.ts';
 import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { type HealthReport, NodeEligibility, ProxyHealth } from '../proxy/health/proxy-health.ts';
 import { ServiceHealth } from '../proxy/health/service-health.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import { type ProxyOptions, ServiceProxy, type Sync } from '../proxy/proxy.ts';
+import { ChangeTracker } from './change-tracker.ts';
 import type { Logger } from './log.ts';
-import type { AgentMetrics } from './metrics.ts';
+import type { ProxyMetrics } from './proxy-metrics.ts';
 
 /** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
 const HEALTH_PERIODS = 2;
@@ -14,7 +15,8 @@ const HEALTH_PERIODS = 2;
 export class NodeProxy implements Disposable {
   readonly #store: Store;
   readonly #log: Logger;
-  readonly #metrics: AgentMetrics;
+  readonly #metrics: ProxyMetrics;
+  readonly #tracker = new ChangeTracker();
   readonly #parts = new DisposableStack();
   readonly #health: ProxyHealth;
   readonly #eligibility: NodeEligibility;
@@ -26,7 +28,7 @@ export class NodeProxy implements Disposable {
    * Starts it in the namespace the process is in, with the Services the store has. Throws
    * KernelLacksError when the kernel can't do what the rules need.
    */
-  constructor(store: Store, options: ProxyOptions, log: Logger, metrics: AgentMetrics) {
+  constructor(store: Store, options: ProxyOptions, log: Logger, metrics: ProxyMetrics) {
     this.#store = store;
     this.#log = log;
     this.#metrics = metrics;
@@ -36,6 +38,9 @@ export class NodeProxy implements Disposable {
     undo.use(this.#parts);
     const backend = this.#parts.use(NftablesBackend.open(undefined, { own: false }));
     backend.probe();
+    // Before the proxy follows the store, so that what it syncs has been counted.
+    this.#queued(store, [...store.services.keys()]);
+    this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
     this.#sweeper = this.#parts.use(this.#openSweeper(options));
     this.#serviceHealth = this.#parts.use(this.#openServiceHealth(options));
     const events = {
@@ -72,7 +77,9 @@ export class NodeProxy implements Disposable {
 
   #openSweeper({ localAddrs }: ProxyOptions): ConntrackSweeper {
     return ConntrackSweeper.open(undefined, localAddrs, {
-      onSweep: ({ deleted, durationSeconds }) => {
+      onSweep: (sweep) => {
+        this.#metrics.swept(sweep);
+        const { deleted, durationSeconds } = sweep;
         if (deleted === 0) return;
         this.#log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
       },
@@ -95,9 +102,15 @@ export class NodeProxy implements Disposable {
     });
   }
 
+  #queued(state: ClusterState, touched: readonly string[]): void {
+    this.#health.queued();
+    const counts = this.#tracker.update(state, touched);
+    this.#metrics.queued(counts, this.#tracker.pending);
+  }
+
   #synced(sync: Sync): void {
-    const { result, error, durationSeconds, services, changes, node } = sync;
-    this.#metrics.synced(durationSeconds, error !== undefined, services);
+    const { result, error, durationSeconds, changes, node } = sync;
+    this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
     this.#sweeper.follow({ changes, node, isApplied: error === undefined });
     if (error === undefined) {
       this.#health.updated();

@@ -1,4 +1,6 @@
+import { PodwireError } from '../errors.ts';
 import type { HealthReport } from '../proxy/health/proxy-health.ts';
+import type { AgentDns } from './dns.ts';
 import type { Answer, Routes } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeProxy } from './node-proxy.ts';
@@ -14,11 +16,11 @@ export function healthRoutes(
   return {
     '/healthz': () => {
       const report = proxy.healthy();
-      return counted(report, report.healthy && report.nodeEligible === true, metrics.healthz);
+      return counted(report, report.healthy && report.nodeEligible === true, metrics.proxy.healthz);
     },
     '/livez': () => {
       const report = proxy.live();
-      return counted(report, report.healthy, metrics.livez);
+      return counted(report, report.healthy, metrics.proxy.livez);
     },
     '/readyz': () => {
       const reason = notReady();
@@ -36,7 +38,7 @@ function counted(report: HealthReport, isWell: boolean, count: (code: number) =>
 }
 
 /** What monitoring asks, on kube-proxy's metrics port. */
-export function metricsRoutes({ registry }: AgentMetrics, mode: string): Routes {
+export function metricsRoutes({ registry }: AgentMetrics, mode: string, dns: AgentDns): Routes {
   return {
     '/metrics': async () => ({
       status: 200,
@@ -44,6 +46,18 @@ export function metricsRoutes({ registry }: AgentMetrics, mode: string): Routes 
       type: registry.contentType,
     }),
     '/healthz': () => ({ status: 200, body: 'ok' }),
+    '/explain/name': (query) => explainName(dns, query),
     '/proxyMode': () => ({ status: 200, body: mode }),
   };
+}
+
+/** `?name=NAME&type=TYPE`: what `podwire explain name --agent` shows. */
+function explainName(dns: AgentDns, query: URLSearchParams): Answer {
+  try {
+    const explained = dns.explain(query.get('name') ?? '', query.get('type') ?? 'A');
+    return { status: 200, body: JSON.stringify(explained), type: JSON_TYPE };
+  } catch (error) {
+    if (!(error instanceof PodwireError)) throw error;
+    return { status: 400, body: `${error.message}\n` };
+  }
 }

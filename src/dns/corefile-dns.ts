@@ -4,8 +4,11 @@ import type { SharedCacheSize } from './cache/shared-cache.ts';
 import { TableClusterView } from './cluster-view.ts';
 import { readCorefile } from './corefile/parse.ts';
 import type { NamedServer } from './dns.ts';
+import { type CorefileNameExplanation, explainByCorefile } from './explain/corefile.ts';
 import { FollowedZone, type Publication, type ZoneSource } from './followed-zone.ts';
 import { localAddresses } from './local-addresses.ts';
+import { canonicalName, zoneOf } from './message/name.ts';
+import { typeNumber } from './message/numbers.ts';
 import {
   type Configuration,
   type ConfiguredBlock,
@@ -135,6 +138,24 @@ export class CorefileDns {
 
   get servers(): readonly NamedServer[] {
     return [...this.#servers.values()];
+  }
+
+  /**
+   * Explains what a name gives, on the port of server blocks that name none, or else the first there is.
+   * Throws NameError and QueryTypeError.
+   */
+  explain(name: string, type: string): CorefileNameExplanation {
+    const { port: usual, addresses } = this.#options;
+    const all = listenersOf(this.configuration, addresses);
+    const listener = all.find(({ port }) => port === usual) ?? all[0];
+    const number = typeNumber(type);
+    const zone = canonicalName(name);
+    const served = listener?.zones.find((each) => zoneOf(zone, [each.zone]) !== undefined);
+    const table = served === undefined ? undefined : this.#zoneOf.get(served.block)?.followed.zone;
+    return explainByCorefile(this.#store, this.configuration, listener?.port ?? usual, name, type, {
+      table: table?.table,
+      now: number === undefined ? [] : this.#runtime.knows(listener?.key ?? '', zone, number),
+    });
   }
 
   /** Looks now whether the Corefile has changed; gives whether another one is in force. */

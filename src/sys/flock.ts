@@ -31,21 +31,9 @@ export interface FileLock extends Disposable {
  * throws LockTimeoutError then. flock has no deadline of its own, hence the polling.
  */
 export function lockFile(path: string, options: { timeoutMs: number; mode?: number }): FileLock {
-  return lockOpened(openSync(path, 'a', options.mode ?? 0o600), path, options.timeoutMs);
-}
-
-/**
- * Takes the lock on the network namespace the thread is in: flock(2) on the namespace itself, so
- * there is no file to make, and namespaces don't wait for one another. Otherwise as `lockFile`.
- */
-export function lockNetns(options: { timeoutMs: number }): FileLock {
-  const path = '/proc/thread-self/ns/net';
-  return lockOpened(openSync(path, 'r'), path, options.timeoutMs);
-}
-
-function lockOpened(fd: number, path: string, timeoutMs: number): FileLock {
+  const fd = openSync(path, 'a', options.mode ?? 0o600);
   try {
-    acquire(fd, path, timeoutMs);
+    acquire(fd, path, options.timeoutMs);
   } catch (error) {
     closeSync(fd);
     throw error;

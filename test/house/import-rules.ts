@@ -149,6 +149,11 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'valibot',
   ]),
   rule(
+    'src/cluster/saved-state',
+    [...['line-splitter', 'objects', 'store'].map((file) => `src/cluster/${file}.ts`), errors],
+    'what is saved does not depend on where it is from',
+  ),
+  rule(
     'src/proxy',
     [...state, 'src/netlink', ...base],
     'the proxy sees the cluster as objects and knows no source, no DNS and no agent',
@@ -175,6 +180,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
     'health is what the model and the syncs say, whichever backend made the rules',
   ),
+  rule(
+    'src/proxy/memory',
+    [
+      'src/proxy/backend.ts',
+      'src/proxy/node.ts',
+      'src/proxy/model',
+      ...state,
+      'src/ipaddr',
+      errors,
+    ],
+    'backends share backend.ts and the model, and never import one another',
+  ),
+  rule('src/proxy/beside', ['src/netlink', ...base], 'what others do is seen in the kernel alone'),
   rule(
     'src/proxy/conntrack',
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/netlink', ...base],

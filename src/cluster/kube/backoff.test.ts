@@ -19,6 +19,8 @@ describe('Backoff', () => {
     backoff.next(0);
     backoff.next(0);
     expect(backoff.next(10_000)).toBe(200);
+    backoff.reset();
+    expect(backoff.next(0)).toBe(200);
   });
 
   it('does what the server asks for, up to the bound', () => {

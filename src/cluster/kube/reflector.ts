@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { decodeObject, FieldError } from '../decode.ts';
+import { LineSplitter } from '../line-splitter.ts';
 import type { ClusterObject } from '../objects.ts';
 import { Backoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './connection.ts';
-import { LineSplitter } from './line-splitter.ts';
 import { ListSplitter } from './list-splitter.ts';
 import { prune } from './prune.ts';
 import type { Resource } from './resource.ts';
@@ -133,6 +133,7 @@ export class Reflector {
     const { signal } = this.#ended;
     const backoff = new Backoff();
     const absence = new Backoff(ABSENT_RETRY_MS);
+    let wasAway = false;
     while (!signal.aborted) {
       const start = performance.now();
       let waitMs = 0;
@@ -145,6 +146,10 @@ export class Reflector {
       } catch (error) {
         if (signal.aborted) return;
         const isAbsent = this.#fail(error);
+        const isAway = !(error instanceof KubeError) || error.status === undefined;
+        // A server that is back refuses for a moment, and is soon asked again.
+        if (wasAway && !isAway) backoff.reset();
+        wasAway = isAway;
         const waits = isAbsent ? absence : backoff;
         const asked = error instanceof KubeError ? error.retryAfterMs : 0;
         waitMs = waits.next(performance.now() - start, asked);

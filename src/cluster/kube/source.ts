@@ -46,6 +46,8 @@ export interface KubeStatus {
   readonly isCurrent: boolean;
   /** Since when what the store has may be out of date (Date.now); undefined while it is current. */
   readonly staleSinceMs: number | undefined;
+  /** When what the store has was saved (Date.now), where it is no newer than that. */
+  readonly restoredFromMs: number | undefined;
   /** When the server was last heard (Date.now). */
   readonly heardMs: number | undefined;
   readonly lastError: string | undefined;
@@ -71,6 +73,7 @@ export class KubeSource implements Disposable {
   #reported = new Set<string>();
   #staleSinceMs: number | undefined = Date.now();
   #lastError: string | undefined;
+  #restoredFromMs: number | undefined;
 
   constructor(part: StorePart, options: KubeSourceOptions, events: KubeEvents) {
     this.#options = options;
@@ -85,6 +88,18 @@ export class KubeSource implements Disposable {
   start(): void {
     this.#isStarted = true;
     for (const reflector of this.#reflectors) void reflector.run();
+  }
+
+  /**
+   * Puts what was known at another time into the store, until the server tells what there is now. Gives
+   * whether it was wanted: what is newer is not replaced.
+   */
+  restore(objects: readonly ClusterObject[], savedMs: number): boolean {
+    if (this.isSynced) return false;
+    this.#part.replace(objects);
+    this.#restoredFromMs = savedMs;
+    this.#staleSinceMs = savedMs;
+    return true;
   }
 
   /** Wants more of the server from now on, or less; what is not wanted is taken out of the store. */
@@ -121,6 +136,7 @@ export class KubeSource implements Disposable {
       isSynced: this.isSynced,
       isCurrent: this.#staleSinceMs === undefined,
       staleSinceMs: this.#staleSinceMs,
+      restoredFromMs: this.#restoredFromMs,
       heardMs: heard.length === 0 ? undefined : Math.max(...heard),
       lastError: this.#lastError,
       objects: this.#part.size,
@@ -203,6 +219,7 @@ export class KubeSource implements Disposable {
       if (!stays) gone.push(key);
     }
     this.#staged = undefined;
+    this.#restoredFromMs = undefined;
     this.#unreadable.clear();
     this.#part.apply(staged.values(), gone);
     this.#events.onSynced();

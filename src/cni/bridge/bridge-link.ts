@@ -1,11 +1,12 @@
 import { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
-import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { failure } from './failure.ts';
 import { needsFiltering } from './vlan.ts';
 
 /** The bridge with the name, or undefined. Throws CniError when another kind of link has it. */
@@ -17,16 +18,34 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
   return link;
 }
 
-/** Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. */
+/** Throws CniError of code 50 when the name is that of another kind of link. */
+export function bridgeStatus(name: string): void {
+  using host = RouteConnection.open();
+  try {
+    findBridge(host, name);
+  } catch (error) {
+    throw new CniError(CNI_CODE.notAvailable, toCniError(error).message);
+  }
+}
+
+/**
+ * Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. Throws
+ * CniError.
+ */
 export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link {
+  try {
+    return makeBridge(host, config);
+  } catch (error) {
+    throw failure(`create bridge "${config.bridge}"`, error);
+  }
+}
+
+function makeBridge(host: RouteConnection, config: BridgeConfig): Link {
   const { bridge: name, mtu, promiscMode, enabledad, vlans } = config;
   if (findBridge(host, name) === undefined) {
     try {
       const bridge = needsFiltering(vlans) ? { vlanFiltering: true } : undefined;
       linkAdd(host, { name, kind: 'bridge', mtu, bridge });
-      // Until its link-local address is through duplicate address detection, a second or two, the
-      // bridge asks for no neighbour, and IPv6 between pods and Services stalls.
-      if (!enabledad) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
     } catch (error) {
       // Another ADD was faster.
       if (netlinkErrno(error) !== EEXIST) throw error;
@@ -35,6 +54,10 @@ export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link 
   const link = findBridge(host, name);
   if (link === undefined) throw new CniError(CNI_CODE.internal, `bridge "${name}" vanished`);
   writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
+  // Until its link-local address is through duplicate address detection, a second or two, the bridge
+  // asks for no neighbour, and IPv6 between pods and Services stalls. Whoever made it may not have
+  // come to this.
+  if (!enabledad && !link.up) writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
   linkSet(host, link.index, {
     up: true,
     // A bridge takes the lowest MAC of its ports unless it is told one, even its own.

@@ -154,6 +154,12 @@ export class AnswerCache {
     return undefined;
   }
 
+  /** What is kept, expired or not, without counting as a use. */
+  peek(key: string): CachedAnswer | undefined {
+    const { success, denial, failure } = this.#entries;
+    return success.get(key) ?? denial.get(key) ?? failure.get(key);
+  }
+
   /** How many answers there are of a kind. */
   size(kind: CacheKind): number {
     return this.#entries[kind].size;

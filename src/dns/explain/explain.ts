@@ -5,6 +5,7 @@ import { Addr } from '../../ipaddr/addr.ts';
 import { parseReverseName } from '../../ipaddr/reverse.ts';
 import { ClusterZone } from '../cluster-zone.ts';
 import { Answerer, OUTCOME, TCP_BYTES_MAX, zoneOf } from '../server/answer.ts';
+import type { Table } from '../table/table.ts';
 import { CLASS_IN, HEADER_BYTES, rcodeName, TYPE } from '../wire/constants.ts';
 import { encodeName, formatName } from '../wire/name.ts';
 import { putU16, u16 } from '../wire/octets.ts';
@@ -33,29 +34,35 @@ export interface NameExplanation {
   readonly objects: readonly string[];
   /** What decides, in a sentence. */
   readonly rule: string;
+  /** Whether somebody else is asked for the answer, and not only for where an ExternalName leads. */
+  readonly isForwarded: boolean;
   /** Who is asked instead, or afterwards; undefined when nobody is. */
   readonly upstream: string | undefined;
 }
 
+/** What is known besides the objects. */
+export interface ExplainContext {
+  /** Who answers what the zones leave to others. */
+  readonly upstream?: string | undefined;
+  /** A table that has the objects already; without it one is made. */
+  readonly table?: Table | undefined;
+}
+
 /**
- * Explains the answer to a name and type from a cluster's objects. `upstream` says who answers what the
- * zones leave to others. Throws NameError and QueryTypeError.
+ * Explains the answer to a name and type from a cluster's objects. Throws NameError and QueryTypeError.
  */
 export function explainName(
   state: ClusterState,
   options: KubernetesZoneOptions,
   name: string,
   type: string,
-  upstream?: string,
+  { upstream, table = tableOf(state, options) }: ExplainContext = {},
 ): NameExplanation {
-  const cluster = new ClusterZone(options);
-  cluster.load(state);
-  cluster.setSynced(true);
   const request = queryFor(name, typeNumber(type));
   const reply = new Uint8Array(TCP_BYTES_MAX);
   const answerer = new Answerer();
-  const length = answerer.answer(cluster.table, request, request.length, reply, true);
-  const zone = zoneOf(cluster.table, answerer.request.name);
+  const length = answerer.answer(table, request, request.length, reply, true);
+  const zone = zoneOf(table, answerer.request.name);
   const text = name.replace(/\.$/, '').toLowerCase();
   const zoneName = zone === undefined ? undefined : formatName(zone.name);
   const relative =
@@ -74,8 +81,17 @@ export function explainName(
     answers: answersOf(reply.subarray(0, length)),
     zone: zoneName,
     ...found,
+    isForwarded:
+      upstream !== undefined && outcome !== OUTCOME.ANSWERED && outcome !== OUTCOME.EXTERNAL,
     upstream: outcome === OUTCOME.ANSWERED ? undefined : upstreamOf(outcome, upstream),
   };
+}
+
+function tableOf(state: ClusterState, options: KubernetesZoneOptions): Table {
+  const cluster = new ClusterZone(options);
+  cluster.load(state);
+  cluster.setSynced(true);
+  return cluster.table;
 }
 
 function upstreamOf(outcome: number, upstream: string | undefined): string {

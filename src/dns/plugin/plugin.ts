@@ -36,6 +36,8 @@ export interface Plugin {
   readonly name: string;
   /** Answers the query, or changes it or what `next` makes of it. Plugins without it only listen. */
   handle?(query: Query, next: Next): Promise<Reply | undefined>;
+  /** What the plugin knows of the query's name now, a sentence each; asks nobody. */
+  knows?(query: Query): readonly string[];
   /** Opens what the plugin needs. A rejection keeps the Corefile from being taken. */
   start?(): Promise<void>;
   /** The whole Corefile is in force from here on. */

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { Addr } from '../../ipaddr/addr.ts';
 import { SharedCache, type SharedCacheSize } from '../cache/shared-cache.ts';
-import { MessageError, zoneOf } from '../message/name.ts';
+import { queryMessage } from '../forward/query.ts';
+import { canonicalName, MessageError, zoneOf } from '../message/name.ts';
 import { typeName } from '../message/numbers.ts';
 import type { Fallback } from '../server/fallback.ts';
-import { RCODE, rcodeName } from '../wire/constants.ts';
+import { CLASS_IN, RCODE, rcodeName } from '../wire/constants.ts';
 import {
   chainOf,
   encodeReply,
@@ -164,6 +166,21 @@ export class DnsRuntime {
       }
       return encoded;
     };
+  }
+
+  /** What the plugins of a listener know of a name now, as `plugin: sentence`; nobody is asked. */
+  knows(listener: string, name: string, type: number): readonly string[] {
+    const nobody = Addr.v4(0);
+    const query: Query = {
+      request: queryMessage({ name, type, class: CLASS_IN }, true, false, undefined),
+      name: canonicalName(name),
+      context: { client: nobody, clientPort: 0, local: nobody, transport: 'udp' },
+      depth: 0,
+    };
+    const plugins = this.#zoneOf(query.name, listener)?.block.plugins ?? [];
+    return plugins.flatMap((plugin) =>
+      (plugin.knows?.(query) ?? []).map((sentence) => `${plugin.name}: ${sentence}`),
+    );
   }
 
   /** The memory of answers for the threads of a listener. */

@@ -17,7 +17,26 @@ fetch(process.argv[1], { signal: AbortSignal.timeout(1000) }).then(async (respon
 }, (error) => process.stdout.write(String(error.cause?.code ?? error.name)));`;
 
 /** The address of what stands for a pod of the node. */
-export const POD_ADDRESS = '192.0.2.10';
+const POD_ADDRESS = '192.0.2.10';
+
+/** A Service and its only endpoint, as the controllers of a cluster make them. */
+export const serviceYaml = (name: string, clusterIP: string): string => `
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec:
+  clusterIP: ${clusterIP}
+  ports: [{name: http, port: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: ${name}-1
+  labels: {kubernetes.io/service-name: ${name}}
+addressType: IPv4
+endpoints: [{addresses: [${POD_ADDRESS}]}]
+ports: [{name: http, port: 8080}]
+`;
 
 /** A node in a network namespace of its own, with a server on it that stands for a pod. */
 export class AgentNode implements AsyncDisposable {
@@ -100,6 +119,13 @@ export class AgentNode implements AsyncDisposable {
   /** What the agent says over HTTP. */
   async http(path: string): Promise<string> {
     return this.fetch(`127.0.0.1:10256${path}`);
+  }
+
+  /** Takes from the kernel what a reboot takes. */
+  forgetRules(): void {
+    for (const family of ['ip', 'ip6']) {
+      execFileSync('ip', ['netns', 'exec', this.name, 'nft', 'delete', 'table', family, 'podwire']);
+    }
   }
 
   async metrics(): Promise<string> {

@@ -5,30 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { peerMissing } from '../../peers/peer.ts';
 import { needPeer } from '../need-peer.ts';
-import { AgentNode, POD_ADDRESS } from './agent-node.ts';
+import { AgentNode, serviceYaml } from './agent-node.ts';
 import { ControlPlane } from './control-plane.ts';
 
 const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
 const PATIENCE = { timeout: 30_000, interval: 20 };
-
-/** A Service and its only endpoint, as the controllers of a cluster make them. */
-const serviceYaml = (name: string, clusterIP: string): string => `
-apiVersion: v1
-kind: Service
-metadata: {name: ${name}}
-spec:
-  clusterIP: ${clusterIP}
-  ports: [{name: http, port: 80}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: ${name}-1
-  labels: {kubernetes.io/service-name: ${name}}
-addressType: IPv4
-endpoints: [{addresses: [${POD_ADDRESS}]}]
-ports: [{name: http, port: 8080}]
-`;
 
 describe('podwire agent and an API server', () => {
   needPeer('kubernetes');
@@ -54,7 +35,7 @@ describe('podwire agent and an API server', () => {
   const name = (service: string) => `${service}.default.svc.cluster.local`;
 
   it('makes what kubectl creates reachable and resolvable, and lets go of what it deletes', async () => {
-    agent = await node.startAgent('--kubeconfig', kubeconfig);
+    agent = await node.startAgent('--kubeconfig', kubeconfig, '--saved-state=');
     await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
     expect(await node.rcode(name('web'))).toBe('NXDOMAIN');
     plane.kubectl(serviceYaml('web', '10.96.7.7'), 'apply', '-f', '-');
@@ -68,6 +49,20 @@ describe('podwire agent and an API server', () => {
     await expect.poll(() => node.rules(), PATIENCE).not.toContain('10.96.7.8');
     expect(await node.metrics()).toMatch(/^podwire_kube_synced 1$/m);
     expect(await node.metrics()).toMatch(/^podwire_kube_stale_seconds 0$/m);
+  });
+
+  it('takes the kubeconfig of a KubeProxyConfiguration where no flag says more', async () => {
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
+    const config = join(plane.directory, 'kube-proxy.json');
+    const clientConnection = { kubeconfig };
+    const apiVersion = 'kubeproxy.config.k8s.io/v1alpha1';
+    const kind = 'KubeProxyConfiguration';
+    writeFileSync(config, JSON.stringify({ apiVersion, kind, clientConnection }));
+    agent = await node.startAgent('--config', config, '--saved-state=');
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    expect(await node.resolve(name('web'))).toBe('10.96.7.7');
+    expect(await node.fetch('10.96.7.7')).toBe('pod');
   });
 
   it('serves on while the server is away, and says so', async () => {
@@ -91,7 +86,13 @@ describe('podwire agent and an API server', () => {
     writeFileSync(join(manifests, 'web.yaml'), serviceYaml('web', '10.96.8.8'));
     agent.kill('SIGTERM');
     await once(agent, 'exit');
-    agent = await node.startAgent('--manifests', manifests, '--kubeconfig', kubeconfig);
+    agent = await node.startAgent(
+      '--manifests',
+      manifests,
+      '--kubeconfig',
+      kubeconfig,
+      '--saved-state=',
+    );
     await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
     expect(await node.resolve(name('web'))).toBe('10.96.8.8');
     expect(await node.fetch('10.96.8.8')).toBe('pod');

@@ -30,6 +30,8 @@ export interface ControlPlaneOptions {
   readonly etcd: 'debian' | 'peer';
   /** The command line that enters a network namespace, to run all of it there. */
   readonly prefix?: readonly string[];
+  /** More flags of the API server; the last of a name counts. */
+  readonly serverFlags?: readonly string[];
 }
 
 /** A real kube-apiserver with a real etcd, on loopback, in a directory of their own. */
@@ -115,6 +117,7 @@ export class ControlPlane implements AsyncDisposable {
       `--cert-dir=${this.directory}`,
       `--audit-policy-file=${file('audit-policy.yaml')}`,
       `--audit-log-path=${file('audit.log')}`,
+      ...(this.#options.serverFlags ?? []),
       ...more,
     ]);
     const deadline = Date.now() + READY_TIMEOUT_MS;

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { objectsOf, parse, type RunningDns, startDns } from '../dns/cluster-fixture.ts';
 
@@ -205,5 +206,56 @@ endpoints: [${many.map((each) => `{ addresses: [${each}] }`).join(', ')}]
     const { status, err } = await podwire('query', ...words);
     expect(err).toContain(problem);
     expect(status).toBe(2);
+  });
+});
+
+describe('podwire explain name', () => {
+  it('knows which rule of a Corefile asks which upstream, and what comes before', async () => {
+    const path = corefile(`cluster.local example.org {
+  hosts {
+    fallthrough
+  }
+  kubernetes
+}
+. {
+  forward stub.test 192.0.2.1
+  forward . 192.0.2.2 192.0.2.3:5353 {
+    policy sequential
+    except inner.test
+  }
+}
+`);
+    const explain = async (name: string) => {
+      const args = ['explain', 'name', name, '--manifests', 'examples/lab', '--corefile', path];
+      const { stdout } = await promisify(execFile)(PODWIRE, [...args, '-o', 'json'], { cwd: root });
+      return JSON.parse(stdout);
+    };
+    expect(await explain('a.stub.test')).toMatchObject({
+      isForwarded: true,
+      upstream: `192.0.2.1:53 (forward stub.test. at ${path}:8:3)`,
+    });
+    expect(await explain('www.example.com')).toMatchObject({
+      block: `. port 53, ${path}:7:1`,
+      upstream: `192.0.2.2:53 192.0.2.3:5353 (forward . at ${path}:9:3, sequential)`,
+      now: [],
+    });
+    expect(await explain('a.inner.test')).toMatchObject({ rcode: 'REFUSED', isForwarded: false });
+    expect(await explain('web.default.svc.cluster.local')).toMatchObject({
+      block: `cluster.local. port 53, ${path}:1:1`,
+      before: [expect.stringContaining('hosts: answers A, AAAA and PTR'), expect.any(String)],
+      rcode: 'NOERROR',
+      answers: ['A 10.96.0.20'],
+    });
+  });
+
+  it('wants either manifests or an agent', async () => {
+    const run = promisify(execFile);
+    await expect(run(PODWIRE, ['explain', 'name', 'a.test'])).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('expected either --manifests or --agent'),
+    });
+    await expect(
+      run(PODWIRE, ['explain', 'name', 'a.test', '--agent', 'http://127.0.0.99:61999']),
+    ).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('ECONNREFUSED') });
   });
 });

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ type Env = Readonly<Record<string, string>>;
 export const NODES = [1, 2, 3] as const;
 export const success = { status: 0, stdout: '', stderr: '' };
 
-/** Addresses of the nodes on the underlay begin with. */
+/** ip(8), with commands on its standard input. */
+const BATCH = ['ip', '-batch', '-'] as const;
+
+/** What the addresses of the nodes on the underlay begin with. */
 const UNDERLAY = { 4: '192.0.2.', 6: '2001:db8::' } as const;
 
 /** The entries of a list of all nodes that are about one. */
@@ -49,35 +53,48 @@ export interface VxlanFixture {
   readonly reaches: (node: NodeNumber, ...args: string[]) => boolean;
   /** What leads to other nodes, a line each in order, as ip(8) and bridge(8) tell it. */
   readonly overlay: (node: NodeNumber) => string[];
+  /** The pods' other ends on the node, as `ip -br link` has them. */
+  readonly hostEnds: (node: NodeNumber) => string[];
   /** The addresses host-local has given on the node. */
   readonly reservations: (node: NodeNumber) => string[];
 }
 
-/** Makes all of it before each test; `tag` keeps files apart. */
-export function useOverlay(tag: string): VxlanFixture {
+/**
+ * Makes all of it before each test, or some of the nodes where the others are not looked at; `tag`
+ * keeps files apart.
+ */
+export function useOverlay(tag: string, present: readonly NodeNumber[] = NODES): VxlanFixture {
   const wire = useNetns(`${tag}-wire`);
-  const nodes = { 1: useNetns(`${tag}-1`), 2: useNetns(`${tag}-2`), 3: useNetns(`${tag}-3`) };
+  const nodes = new Map(present.map((each) => [each, useNetns(`${tag}-${each}`)]));
+  const nodeOf = (node: NodeNumber): NetnsFixture => {
+    const found = nodes.get(node);
+    if (found === undefined) throw new Error(`the test has no node ${node}`);
+    return found;
+  };
   const podName = (node: NodeNumber): string => `podwire-${tag}-pod-${node}-${process.pid}`;
   const podPath = (node: NodeNumber): string => `/run/netns/${podName(node)}`;
   let directory = '';
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), `podwire-${tag}-`));
-    wire.exec('ip', 'link', 'add', 'wire', 'type', 'bridge');
-    wire.exec('ip', 'link', 'set', 'wire', 'up');
-    for (const node of NODES) {
+    wire.exec('ip', 'link', 'add', 'wire', 'up', 'type', 'bridge');
+    for (const [node, fixture] of nodes) {
       createNamedNetns(podPath(node));
-      const exec = (...args: string[]): string => nodes[node].exec('ip', ...args);
       const port = `port${node}`;
-      const { name } = nodes[node];
-      wire.exec('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'up0', 'netns', name);
-      wire.exec('ip', 'link', 'set', port, 'master', 'wire', 'up');
-      exec('addr', 'add', `192.0.2.${node}/24`, 'dev', 'up0');
-      exec('addr', 'add', `2001:db8::${node}/64`, 'dev', 'up0', 'nodad');
-      exec('link', 'set', 'up0', 'up');
+      wire.execInput(
+        `link add ${port} type veth peer up0 netns ${fixture.name}
+         link set ${port} master wire up`,
+        ...BATCH,
+      );
+      fixture.execInput(
+        `addr add 192.0.2.${node}/24 dev up0
+         addr add 2001:db8::${node}/64 dev up0 nodad
+         link set up0 up`,
+        ...BATCH,
+      );
     }
   });
   afterEach(() => {
-    for (const node of NODES) deleteNamedNetns(podPath(node));
+    for (const node of present) deleteNamedNetns(podPath(node));
     rmSync(directory, { recursive: true, force: true });
   });
   const path = (name: string): string => join(directory, name);
@@ -90,13 +107,12 @@ export function useOverlay(tag: string): VxlanFixture {
   const inPod = (node: NodeNumber, ...[file = '', ...args]: string[]): string => {
     using pod = Netns.open(podPath(node));
     return pod.run(() => {
-      const { spawnSync } = process.getBuiltinModule('node:child_process');
       const { stdout, stderr } = spawnSync(file, args, { encoding: 'utf8' });
       return `${stdout}${stderr}`;
     });
   };
   return {
-    node: (node) => nodes[node],
+    node: nodeOf,
     wire,
     path,
     podPath,
@@ -115,9 +131,9 @@ export function useOverlay(tag: string): VxlanFixture {
       ...more,
     }),
     call: (node, verb, config, env = {}) =>
-      callPlugin(request(node, verb, config, env), nodes[node].netns),
+      callPlugin(request(node, verb, config, env), nodeOf(node).netns),
     start: (node, verb, config, env = {}) =>
-      startPlugin(request(node, verb, config, env), nodes[node].netns),
+      startPlugin(request(node, verb, config, env), nodeOf(node).netns),
     inPod,
     reaches: (node, ...args) => inPod(node, 'ping', '-c1', '-W2', ...args).includes('1 received'),
     overlay: (node) =>
@@ -127,10 +143,19 @@ export function useOverlay(tag: string): VxlanFixture {
         ['ip', '-d', 'neigh', 'show', 'dev', 'vxlan.1', 'nud', 'permanent'],
         ['bridge', 'fdb', 'show', 'dev', 'vxlan.1'],
       ]
-        .flatMap(([file = '', ...args]) => nodes[node].exec(file, ...args).split('\n'))
+        .flatMap(([file = '', ...args]) =>
+          nodeOf(node)
+            .exec(file, ...args)
+            .split('\n'),
+        )
         .map((line) => line.trim())
         .filter((line) => line !== '')
         .toSorted(),
+    hostEnds: (node) =>
+      nodeOf(node)
+        .exec('ip', '-br', 'link', 'show', 'type', 'veth')
+        .split('\n')
+        .filter((line) => line.startsWith('veth')),
     reservations: (node) => {
       const store = path(`node-${node}/overlay`);
       const files = existsSync(store) ? readdirSync(store) : [];

@@ -39,7 +39,18 @@ export type Order =
       readonly queries: readonly Query[];
     }
   | { readonly do: 'get'; readonly url: string }
-  | { readonly do: 'upstream'; readonly port: number; readonly script: UpstreamScript }
+  | {
+      readonly do: 'upstream';
+      readonly port: number;
+      readonly address: string;
+      readonly script: UpstreamScript;
+    }
+  | {
+      readonly do: 'askAll';
+      readonly address: string;
+      readonly port: number;
+      readonly queries: readonly Query[];
+    }
   | { readonly do: 'asked'; readonly port: number }
   | { readonly do: 'close'; readonly port: number };
 
@@ -61,6 +72,8 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   28: 'AAAA',
   33: 'SRV',
 };
+/** Questions of `askAll` under way. */
+const AT_ONCE = 32;
 const upstreams = new Map<number, ScriptedUpstream>();
 const scripts = new Map<number, UpstreamScript>();
 
@@ -77,14 +90,42 @@ async function say(port: number, asked: Asked): Promise<Partial<Message>> {
   return { ...records(...(found.records ?? [])), rcode: RCODE[found.rcode ?? 'NOERROR'] };
 }
 
-async function upstream(port: number, script: UpstreamScript): Promise<void> {
+async function upstream(port: number, script: UpstreamScript, address: string): Promise<void> {
   scripts.set(port, script);
   if (upstreams.has(port)) return;
   const isSilent = (asked: Asked) => scripts.get(port)?.[keyOf(asked)]?.silent === true;
   upstreams.set(
     port,
-    await ScriptedUpstream.start((asked) => (isSilent(asked) ? undefined : say(port, asked)), port),
+    await ScriptedUpstream.start(
+      (asked) => (isSilent(asked) ? undefined : say(port, asked)),
+      port,
+      address,
+    ),
   );
+}
+
+/**
+ * Asks by UDP, many at a time, and by TCP where the answer is truncated. What is not answered is asked
+ * once more.
+ */
+async function askAll(
+  queries: readonly Query[],
+  port: number,
+  address: string,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < queries.length; index = next++) {
+      const query = queries[index] ?? { name: '' };
+      const one = () => ask(port, 'udp', query, address);
+      let answer = await one().catch(one);
+      if (answer.tc) answer = await ask(port, 'tcp', query, address);
+      answers[index] = { ...answer, bytes: new Uint8Array() };
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return answers;
 }
 
 async function obey(order: Order): Promise<Result> {
@@ -96,12 +137,14 @@ async function obey(order: Order): Promise<Result> {
       const replies = await askTcp(order.port, messages, messages.length, order.address);
       return replies.map(decodeAnswer);
     }
+    case 'askAll':
+      return await askAll(order.queries, order.port, order.address);
     case 'get': {
       const response = await fetch(order.url);
       return { status: response.status, text: await response.text() };
     }
     case 'upstream':
-      await upstream(order.port, order.script);
+      await upstream(order.port, order.script, order.address);
       return undefined;
     case 'asked':
       return upstreams.get(order.port)?.asked.map(keyOf) ?? [];

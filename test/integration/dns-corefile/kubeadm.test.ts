@@ -127,6 +127,44 @@ describe("kubeadm's Corefile", () => {
     expect(await metric('podwire_dns_handed_over_total')).toBe(handed);
   });
 
+  it('explains a name: the rule, the upstream, and whether it is cached', async () => {
+    const explain = async (name: string, type = 'A') => {
+      const query = new URLSearchParams({ name, type });
+      const { text } = await station.get(`http://127.0.0.1:10249/explain/name?${query}`);
+      return JSON.parse(text);
+    };
+    const upstream = `127.0.0.1:53 of /etc/resolv.conf (forward . at ${station.corefile}:13:5)`;
+    await station.ask('udp', { name: 'www.example.com' });
+    expect(await explain('www.example.com')).toMatchObject({
+      block: `. port 53, ${station.corefile}:1:1`,
+      before: [],
+      isForwarded: true,
+      upstream,
+      now: [
+        expect.stringMatching(/^cache: has NOERROR with 1 records, good for \d+ s more$/),
+        'forward: 127.0.0.1:53 is up',
+      ],
+    });
+    expect((await explain('fresh.example.com')).now[0]).toBe('cache: has no answer');
+    const asked = await station.asked();
+    expect(asked).not.toContain('fresh.example.com. A');
+    expect(await explain(SVC1)).toMatchObject({
+      rcode: 'NOERROR',
+      answers: ['A 10.0.0.1'],
+      isForwarded: false,
+      objects: ['Service testns/svc1 (ClusterIP: 10.0.0.1)', expect.stringContaining('svc1')],
+    });
+    expect(await explain('external.testns.svc.cluster.local')).toMatchObject({
+      isForwarded: false,
+      upstream: `${upstream}, for the addresses of where it leads`,
+    });
+    expect((await explain('9.2.0.192.in-addr.arpa', 'PTR')).upstream).toBe(
+      `${upstream}, for the zone falls through`,
+    );
+    const wrong = await station.get('http://127.0.0.1:10249/explain/name?name=a..b');
+    expect(wrong).toEqual({ status: 400, text: 'domain name "a..b": empty label\n' });
+  });
+
   it('is taken over again on SIGHUP; a wrong file changes nothing', async () => {
     const failed = () => metric('coredns_reload_failed_total');
     expect(await failed()).toBe(0);

@@ -10,7 +10,7 @@ import type { Got, Order, Result, UpstreamScript } from './inside.ts';
 const READY_TIMEOUT_MS = 30_000;
 const WAIT_TIMEOUT_MS = 20_000;
 /** Where the agent answers; no Service of the fixtures has it. */
-const DNS_ADDRESS = '172.31.0.53';
+export const DNS_ADDRESS = '172.31.0.53';
 
 /** How the agent is started. */
 export interface StationOptions {
@@ -156,9 +156,15 @@ export class Station implements AsyncDisposable {
     return (await this.#do({ do: 'get', url })) as Got;
   }
 
-  /** Has an upstream on a port of 127.0.0.1 say this. */
-  async upstream(script: UpstreamScript, port = 53): Promise<void> {
-    await this.#do({ do: 'upstream', port, script });
+  /** Asks by UDP, many at a time, and gives the answers in the order of the questions. */
+  async askAll(queries: readonly Query[]): Promise<readonly Answer[]> {
+    const order = { do: 'askAll', address: DNS_ADDRESS, port: 53, queries } as const;
+    return (await this.#do(order)) as readonly Answer[];
+  }
+
+  /** Has an upstream say this. */
+  async upstream(script: UpstreamScript, port = 53, address = '127.0.0.1'): Promise<void> {
+    await this.#do({ do: 'upstream', port, address, script });
   }
 
   /** What an upstream was asked so far, as `name type`. */

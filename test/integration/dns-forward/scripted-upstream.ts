@@ -51,13 +51,13 @@ export class ScriptedUpstream {
     });
   }
 
-  /** Listens on a port of 127.0.0.1, by UDP and TCP; on `port` when one is given. */
-  static async start(script: Script, port = 0): Promise<ScriptedUpstream> {
+  /** Listens by UDP and TCP; on `port` when one is given. */
+  static async start(script: Script, port = 0, address = '127.0.0.1'): Promise<ScriptedUpstream> {
     const tcp = createServer();
-    tcp.listen(port, '127.0.0.1');
+    tcp.listen(port, address);
     await once(tcp, 'listening');
     const udp = createSocket('udp4');
-    udp.bind((tcp.address() as AddressInfo).port, '127.0.0.1');
+    udp.bind((tcp.address() as AddressInfo).port, address);
     await once(udp, 'listening');
     return new ScriptedUpstream(script, udp, tcp);
   }

@@ -10,13 +10,9 @@ import { objectsOf } from './cluster-fixture.ts';
 const store = new Store();
 store.replace(objectsOf('names'));
 const explain = (name: string, type = 'A', options: Partial<KubernetesZoneOptions> = {}) =>
-  explainName(
-    store,
-    { ...KUBERNETES_ZONE_DEFAULTS, ...options },
-    name,
-    type,
-    'forward to 192.0.2.1',
-  );
+  explainName(store, { ...KUBERNETES_ZONE_DEFAULTS, ...options }, name, type, {
+    upstream: 'forward to 192.0.2.1',
+  });
 
 describe('explainName', () => {
   it.each([

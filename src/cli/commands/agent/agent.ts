@@ -1,4 +1,3 @@
-import { watchFile } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
@@ -6,9 +5,16 @@ import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
 import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
-import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
+import {
+  checkSources,
+  hasFlags,
+  type SourceArgs,
+  sourceOptions,
+  withSourceFlags,
+} from './source-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
+  'beside-kube-proxy': boolean;
   'log-level': string;
 }
 
@@ -18,10 +24,14 @@ export const agentCommand: CommandModule<object, Args> = {
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
     withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
+      .option('beside-kube-proxy', {
+        type: 'boolean',
+        default: false,
+        describe: 'start though kube-proxy runs on this node, which then decides some connections',
+      })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        checkSources(args);
-        proxySettings(args, []);
+        checkSources(args, proxySettings(args, []).settings.kubeconfig);
         dnsOptions(args);
         return true;
       })
@@ -34,10 +44,14 @@ export const agentCommand: CommandModule<object, Args> = {
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
-  const { settings, unused, passedOver } = proxySettings(args, process.argv);
+  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
   const { config } = args;
   for (const { field, line } of unused) {
     log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  if (settings.kubeconfig !== '' && hasFlags(args)) {
+    const field = 'clientConnection.kubeconfig';
+    log.warn({ config, field }, 'flags say where objects come from, and not the configuration');
   }
   for (const flag of passedOver)
     log.warn({ config, flag: `--${flag}` }, '--config takes its place');
@@ -49,18 +63,19 @@ async function run(args: Args): Promise<void> {
       ended.resolve(undefined);
     });
   }
+  if (config !== undefined) watchConfig(config, text, (error) => ended.resolve(error));
   const agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(args),
+      sources: sourceOptions(args, settings.kubeconfig),
       kubeProxy: settings,
+      besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
       log,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
-  if (config !== undefined) watchConfig(config, (error) => ended.resolve(error));
   process.on('SIGHUP', () => {
     log.info('looking whether the Corefile has changed');
     agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
@@ -74,16 +89,19 @@ async function run(args: Args): Promise<void> {
 const CONFIG_INTERVAL_MS = 5_000;
 
 /** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
-function watchConfig(file: string, onChange: (error: Error) => void): void {
-  const before = readConfig(file);
+function watchConfig(file: string, before: string, onChange: (error: Error) => void): void {
   // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
-  watchFile(file, { interval: CONFIG_INTERVAL_MS, persistent: false }, () => {
-    let now: string | undefined;
+  const look = setInterval(() => {
+    let now: string;
     try {
       now = readConfig(file);
     } catch {
       // It is being written, or gone for good; what was read stays in force.
+      return;
     }
-    if (now !== undefined && now !== before) onChange(new Error(`--config: ${file} has changed`));
-  });
+    if (now === before) return;
+    clearInterval(look);
+    onChange(new Error(`--config: ${file} has changed`));
+  }, CONFIG_INTERVAL_MS);
+  look.unref();
 }

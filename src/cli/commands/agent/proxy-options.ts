@@ -118,15 +118,18 @@ export function withProxyFlags<T>(yargs: Argv<T>): Argv<T & ProxyArgs> {
 export interface ProxyChoice extends KubeProxyConfig {
   /** Flags that were given, and are passed over because of --config. */
   readonly passedOver: readonly string[];
+  /** The configuration file, empty for none. */
+  readonly text: string;
 }
 
 /** Reads the configuration file or the flags. Throws an Error that names the file or flag. */
 export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyChoice {
   const { config: file } = args;
   if (file === undefined) {
-    return { settings: settingsOfFlags(args), unused: [], passedOver: [] };
+    return { settings: settingsOfFlags(args), unused: [], passedOver: [], text: '' };
   }
-  const config = readKubeProxyConfig(file, readConfig(file), hostname());
+  const read = readConfig(file);
+  const config = readKubeProxyConfig(file, read, hostname());
   const override = args[BESIDE_CONFIG];
   const nodeName =
     override === ''
@@ -136,7 +139,7 @@ export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyC
   const passedOver = flags.filter((name) =>
     given.some((word) => word === `--${name}` || word.startsWith(`--${name}=`)),
   );
-  return { ...config, settings: { ...config.settings, nodeName }, passedOver };
+  return { ...config, settings: { ...config.settings, nodeName }, passedOver, text: read };
 }
 
 /** The text of the configuration file. Throws an Error that names it. */
@@ -165,6 +168,7 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
     port: number,
   ): BindAddress | undefined => at(name, () => parseBindAddress(args[name], port));
   return {
+    kubeconfig: '',
     nodeName: at(BESIDE_CONFIG, () => nodeNameOf(args[BESIDE_CONFIG], hostname())),
     detectLocalMode,
     clusterCIDRs: at('cluster-cidr', () => parseClusterCIDRs(list('cluster-cidr'))),

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import type { SourceOptions } from '../../../agent/cluster-sources.ts';
 import type { Access } from '../../../cluster/kube/access.ts';
@@ -10,6 +11,7 @@ export interface SourceArgs {
   kubeconfig: string | undefined;
   master: string | undefined;
   'in-cluster': boolean;
+  'saved-state': string;
 }
 
 const GROUP = "Where the cluster's objects come from, one or several:";
@@ -37,11 +39,21 @@ export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
       default: false,
       group: GROUP,
       describe: "the API server of the cluster this is a pod of, as the pod's service account",
+    })
+    .option('saved-state', {
+      type: 'string',
+      default: join(process.env.STATE_DIRECTORY ?? '/var/lib/podwire', 'cluster-state'),
+      group: GROUP,
+      describe:
+        'file that keeps what the API server said last, for a start without it; "" for none',
     });
 }
 
-/** Refuses flags that do not go together. Throws an Error that names them. */
-export function checkSources(args: SourceArgs): void {
+/**
+ * Refuses flags that do not go together, and none at all where the configuration of the proxy names no
+ * kubeconfig either. Throws an Error that names them.
+ */
+export function checkSources(args: SourceArgs, configured: string): void {
   for (const flag of ['manifests', 'kubeconfig', 'master'] as const) {
     if (args[flag] !== '') continue;
     const expected = { manifests: 'a directory', kubeconfig: 'a file', master: 'a URL' }[flag];
@@ -51,16 +63,26 @@ export function checkSources(args: SourceArgs): void {
   if (args['in-cluster'] && hasServer) {
     throw new Error('--in-cluster: expected neither --kubeconfig nor --master beside it');
   }
-  if (args.manifests !== undefined || hasServer || args['in-cluster']) return;
+  if (hasFlags(args) || configured !== '') return;
   throw new Error('expected a source: --manifests, --kubeconfig, --master or --in-cluster');
 }
 
-/** What the flags mean; reads the files they name. Throws AccessError. */
-export function sourceOptions(args: SourceArgs): SourceOptions {
-  const kube = accessOf(args);
+/** Whether a flag says where the objects come from, so that nothing else does. */
+export function hasFlags(args: SourceArgs): boolean {
+  const { manifests, kubeconfig, master } = args;
+  return [manifests, kubeconfig, master].some((flag) => flag !== undefined) || args['in-cluster'];
+}
+
+/**
+ * What the flags mean, or without any the `configured` kubeconfig; reads the files they name. Throws
+ * AccessError.
+ */
+export function sourceOptions(args: SourceArgs, configured: string): SourceOptions {
+  const kube = hasFlags(args) ? accessOf(args) : kubeconfigAccess(configured);
   return {
     ...(args.manifests === undefined ? {} : { manifests: args.manifests }),
     ...(kube === undefined ? {} : { kube }),
+    ...(args['saved-state'] === '' ? {} : { savedState: args['saved-state'] }),
   };
 }
 

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { netlinkErrno } from '../../../netlink/error.ts';
 import { addrAdd, addrDel, addrList } from '../../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../../netlink/route/connection.ts';
@@ -12,12 +14,14 @@ import {
   routeReplace,
 } from '../../../netlink/route/route.ts';
 import { EEXIST } from '../../../sys/errno.ts';
-import { type FileLock, lockNetns } from '../../../sys/flock.ts';
-import { ensureDevice, findDevice, removeDevices } from './device.ts';
+import { type FileLock, lockFile } from '../../../sys/flock.ts';
+import { ensureDevice, findDevice } from './device.ts';
 import { type Actual, difference, PROTOCOL_PODWIRE } from './difference.ts';
 import { OverlayError } from './error.ts';
 import type { Entries, Overlay } from './plan.ts';
 
+/** Not on the namespace itself, which every process of the node may open, and lock. */
+const LOCK_PATH = '/run/podwire/vxlan.lock';
 /** Others are done within milliseconds, unless they have thousands of peers to write. */
 const LOCK_TIMEOUT_MS = 30_000;
 
@@ -37,12 +41,12 @@ export function readActual(connection: RouteConnection, { index: linkIndex }: Li
 }
 
 /**
- * Takes the lock on the overlay of the namespace the thread is in. It is to be held from reading what
- * the overlay should be to the end of the work, or an older wish may come after a newer one. Throws
- * LockTimeoutError.
+ * Takes the lock on the machine's overlays. It is to be held from reading what an overlay should be to
+ * the end of the work, or an older wish may come after a newer one. Throws LockTimeoutError.
  */
 export function lockOverlay(): FileLock {
-  return lockNetns({ timeoutMs: LOCK_TIMEOUT_MS });
+  mkdirSync(dirname(LOCK_PATH), { recursive: true, mode: 0o755 });
+  return lockFile(LOCK_PATH, { timeoutMs: LOCK_TIMEOUT_MS });
 }
 
 /**
@@ -58,12 +62,15 @@ export function reconcileOverlay(connection: RouteConnection, overlay: Overlay):
   addEntries(connection, link, missing);
 }
 
-/** As reconcileOverlay, but only removes. */
+/**
+ * Removes what leads to nodes that left, and nothing else: the device and its addresses stay, for what
+ * should be in their place is not made here. The caller holds the lock.
+ */
 export function pruneOverlay(connection: RouteConnection, { device, entries }: Overlay): void {
   const link = findDevice(connection, device);
-  removeDevices(connection, device.owner, link);
   if (link === undefined) return;
-  removeEntries(connection, link, difference(entries, readActual(connection, link)).stale);
+  const { stale } = difference(entries, readActual(connection, link));
+  removeEntries(connection, link, { ...stale, addresses: [] });
 }
 
 /** A packet that has a route finds the rest there. */

@@ -5,7 +5,7 @@ import { encodeMessage } from '../../message/encode.ts';
 import type { Message } from '../../message/message.ts';
 import { zoneOf } from '../../message/name.ts';
 import { EDNS_OPTION } from '../../message/numbers.ts';
-import { RCODE } from '../../wire/constants.ts';
+import { RCODE, rcodeName } from '../../wire/constants.ts';
 import { definePlugin } from '../define.ts';
 import type { Environment, Next, Plugin, Query, Reply } from '../plugin.ts';
 import { EXTENDED_ERROR, withExtendedError } from '../reply.ts';
@@ -57,6 +57,22 @@ class Cache implements Plugin {
         environment.metrics.count('coredns_cache_evictions_total', { ...this.#labels, type });
       },
     });
+  }
+
+  knows(query: Query): readonly string[] {
+    if (zoneOf(query.name, this.#config.zones) === undefined) return ['keeps nothing of the zone'];
+    const nowMs = this.#environment.now();
+    const key = keyOf(query);
+    const entry = this.#answers.peek(key);
+    if (entry === undefined) return ['has no answer'];
+    const seconds = Math.round((entry.untilMs - nowMs) / SECOND_MS);
+    const { rcode, answers } = entry.message;
+    const what = `${rcodeName(rcode)} with ${answers.length} records`;
+    return [
+      seconds > 0
+        ? `has ${what}, good for ${seconds} s more`
+        : `has ${what}, which expired ${-seconds} s ago`,
+    ];
   }
 
   async handle(query: Query, next: Next): Promise<Reply | undefined> {

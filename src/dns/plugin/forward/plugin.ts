@@ -40,6 +40,17 @@ class Forwards implements Plugin {
     for (const { forwarder } of this.#all) forwarder.close();
   }
 
+  knows(query: Query): readonly string[] {
+    const found = this.#all.find(
+      ({ config }) =>
+        zoneOf(query.name, config.from) !== undefined &&
+        zoneOf(query.name, config.except) === undefined,
+    );
+    return (found?.forwarder.upstreams ?? []).map(
+      ({ name, isDown }) => `${name} ${isDown ? 'is down, and is probed' : 'is up'}`,
+    );
+  }
+
   async handle(query: Query, next: Next): Promise<Reply | undefined> {
     let last: Reply | undefined;
     for (const { config, forwarder } of this.#all) {
