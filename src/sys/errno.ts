@@ -30,6 +30,7 @@ const OTHER_NAMES: Readonly<Record<number, string>> = {
   11: 'EAGAIN',
   95: 'EOPNOTSUPP',
   44: 'ECHRNG',
+  54: 'EXFULL',
   64: 'ENONET',
   76: 'ENOTUNIQ',
   77: 'EBADFD',

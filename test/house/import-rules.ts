@@ -180,6 +180,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['src/proxy/node.ts', 'src/proxy/model', ...state, 'src/ipaddr', errors],
     'health is what the model and the syncs say, whichever backend made the rules',
   ),
+  rule(
+    'src/proxy/memory',
+    [
+      'src/proxy/backend.ts',
+      'src/proxy/node.ts',
+      'src/proxy/model',
+      ...state,
+      'src/ipaddr',
+      errors,
+    ],
+    'backends share backend.ts and the model, and never import one another',
+  ),
   rule('src/proxy/beside', ['src/netlink', ...base], 'what others do is seen in the kernel alone'),
   rule(
     'src/proxy/conntrack',

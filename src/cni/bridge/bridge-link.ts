@@ -1,11 +1,12 @@
 import { Mac } from '../../ipaddr/mac.ts';
 import { netlinkErrno } from '../../netlink/error.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkAdd, linkByName, linkSet } from '../../netlink/route/link.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
-import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { failure } from './failure.ts';
 import { needsFiltering } from './vlan.ts';
 
 /** The bridge with the name, or undefined. Throws CniError when another kind of link has it. */
@@ -17,8 +18,29 @@ export function findBridge(host: RouteConnection, name: string): Link | undefine
   return link;
 }
 
-/** Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. */
+/** Throws CniError of code 50 when the name is that of another kind of link. */
+export function bridgeStatus(name: string): void {
+  using host = RouteConnection.open();
+  try {
+    findBridge(host, name);
+  } catch (error) {
+    throw new CniError(CNI_CODE.notAvailable, toCniError(error).message);
+  }
+}
+
+/**
+ * Makes the bridge where it is missing, and brings it up. It stays when the last pod leaves. Throws
+ * CniError.
+ */
 export function ensureBridge(host: RouteConnection, config: BridgeConfig): Link {
+  try {
+    return makeBridge(host, config);
+  } catch (error) {
+    throw failure(`create bridge "${config.bridge}"`, error);
+  }
+}
+
+function makeBridge(host: RouteConnection, config: BridgeConfig): Link {
   const { bridge: name, mtu, promiscMode, enabledad, vlans } = config;
   if (findBridge(host, name) === undefined) {
     try {

@@ -10,7 +10,7 @@ import type { Result } from '../protocol/result.ts';
 import { findBridge } from './bridge-link.ts';
 import type { BridgeConfig } from './config.ts';
 import { gatewaysOf } from './gateway.ts';
-import { checkPortVlans, vlanGatewayName } from './vlan.ts';
+import { checkPortVlans, needsFiltering, vlanGatewayName } from './vlan.ts';
 import { findGatewayPort } from './vlan-gateway.ts';
 
 /** Both ends of a pod's veth. */
@@ -42,7 +42,7 @@ export function checkAttachment(
 
 function checkBridge(
   host: RouteConnection,
-  { bridge: name, promiscMode }: BridgeConfig,
+  { bridge: name, promiscMode, vlans }: BridgeConfig,
   { interfaces }: Result,
 ): Link {
   const bridge = findBridge(host, name);
@@ -53,6 +53,9 @@ function checkBridge(
   // The reference takes a bridge for broken that somebody captures from.
   if (promiscMode && bridge.promiscuity === 0) {
     throw failure(`bridge "${name}" is not in promiscuous mode`);
+  }
+  if (needsFiltering(vlans) && bridge.bridge?.vlanFiltering !== true) {
+    throw failure(`bridge "${name}" does not tell VLANs apart: expected vlan_filtering 1, got 0`);
   }
   return bridge;
 }
@@ -102,8 +105,8 @@ function checkVlanGateway(
 }
 
 function checkMaster({ name, master }: Link, bridge: Link): void {
-  if (master !== bridge.index)
-    throw failure(`interface "${name}" is not a port of "${bridge.name}"`);
+  if (master === bridge.index) return;
+  throw failure(`interface "${name}" is not a port of "${bridge.name}"`);
 }
 
 function checkUp({ name, up }: Link): void {

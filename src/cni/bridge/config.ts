@@ -123,17 +123,21 @@ function parseMac({ config, environment }: Call): Mac | undefined {
   return (
     macOf(fields.object('runtimeConfig')) ??
     macOf(fields.object('args')?.object('cni')) ??
-    macOf(new Fields({ MAC: args.get('MAC') }, 'CNI_ARGS'), CNI_CODE.invalidEnvironment) ??
+    macOf(new Fields({ MAC: args.get('MAC') }, 'CNI_ARGS'), 'MAC', CNI_CODE.invalidEnvironment) ??
     macOf(fields)
   );
 }
 
-function macOf(fields: Fields | undefined, code: number = CNI_CODE.invalidConfig): Mac | undefined {
-  const text = fields?.string('mac');
+function macOf(
+  fields: Fields | undefined,
+  name = 'mac',
+  code: number = CNI_CODE.invalidConfig,
+): Mac | undefined {
+  const text = fields?.string(name);
   if (fields === undefined || text === undefined || text === '') return undefined;
   const mac = tryParseMac(text);
   // The kernel gives no link the address of a group, nor none.
   if (mac !== undefined && !mac.isMulticast && mac.key !== 0) return mac;
   const expected = "one interface's MAC address, such as 0a:58:0a:f4:00:02";
-  throw new CniError(code, fields.wrong('mac', expected, text).message);
+  throw new CniError(code, fields.wrong(name, expected, text).message);
 }

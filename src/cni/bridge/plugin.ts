@@ -7,7 +7,9 @@ import {
   masqueradeCheck,
   masqueradeDel,
   masqueradeGc,
+  masqueradeUndo,
 } from '../masquerade/masquerade.ts';
+import { nftables } from '../masquerade/nftables.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
@@ -17,7 +19,7 @@ import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import { ipsOf, type Result } from '../protocol/result.ts';
-import { ensureBridge } from './bridge-link.ts';
+import { bridgeStatus, ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
 import { type BridgeConfig, parseBridgeConfig } from './config.ts';
 import { openGateway } from './gateway.ts';
@@ -67,7 +69,7 @@ export const bridge: Plugin = {
     if (config.masquerade !== undefined) {
       const addresses = wanted.ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
-      undo.defer(() => masqueradeDel(owner));
+      undo.defer(() => masqueradeUndo(addresses, owner));
     }
     // With the pod's end down there is nothing to wait for.
     const port = config.disableContainerInterface
@@ -94,7 +96,7 @@ export const bridge: Plugin = {
     using rest = new DisposableStack();
     let veth: Disposable | undefined;
     rest.defer(() => veth?.[Symbol.dispose]());
-    rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => masqueradeDel(owner, call.environment.netns));
     rest.defer(() => hasIpam(call) && ipamDel(call));
     rest.defer(() => spoofCheckDel(owner));
     // It takes the kernel as long as all of the above takes us.
@@ -133,7 +135,9 @@ export const bridge: Plugin = {
 
   status(call) {
     const config = parseBridgeConfig(call);
+    bridgeStatus(config.bridge);
     config.masquerade?.status();
+    if (config.macspoofchk) nftables.status();
     if (config.hasIpam) ipamStatus(call);
   },
 };

@@ -4,6 +4,7 @@ import { writeSysctl } from '../../sys/sysctl.ts';
 import { mustFind } from '../pod-interface/describe.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { BridgeConfig } from './config.ts';
+import { failure } from './failure.ts';
 import { setPortVlans } from './vlan.ts';
 
 /** As long as the reference waits, all its pauses together. */
@@ -18,7 +19,11 @@ export function joinBridge(
   config: BridgeConfig,
 ): void {
   writeSysctl(`net/ipv6/conf/${veth.name}/accept_ra`, '0');
-  linkSet(host, veth.index, { master: bridge.index });
+  try {
+    linkSet(host, veth.index, { master: bridge.index });
+  } catch (error) {
+    throw failure(`connect "${veth.name}" to bridge "${bridge.name}"`, error);
+  }
   const { hairpinMode: hairpin, portIsolation: isolated } = config;
   if (hairpin || isolated) linkSet(host, veth.index, { bridgePort: { hairpin, isolated } });
   setPortVlans(host, veth.index, config.vlans);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Mac } from '../../ipaddr/mac.ts';
 import type { Batch } from '../../netlink/nftables/batch.ts';
-import type { ChainSpec } from '../../netlink/nftables/chain.ts';
+import type { Chain, ChainSpec } from '../../netlink/nftables/chain.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import { loadMeta, loadPayload } from '../../netlink/nftables/expression/load.ts';
@@ -44,7 +44,8 @@ export function spoofCheckAdd(veth: string, mac: Mac, owner: Owner): void {
     const present = remove(connection, batch, [owner]);
     batch.tableAdd(TABLE);
     // Adding it again is a change, and closing the socket then waits for the end of what was before.
-    if (!present.has(PREROUTING.name)) batch.chainAdd(TABLE, PREROUTING);
+    // One that is not where packets pass by is refused by the kernel.
+    if (!isPrerouting(present.get(PREROUTING.name))) batch.chainAdd(TABLE, PREROUTING);
     for (const name of [chain, macChain]) batch.chainAdd(TABLE, { name });
     for (const [name, rules] of rulesOf(veth, mac, owner)) {
       const more = name === PREROUTING.name ? { owner: ownerText(owner) } : {};
@@ -103,13 +104,13 @@ function remove(
   connection: NftablesConnection,
   batch: Batch,
   owners: readonly Owner[],
-): ReadonlySet<string> {
+): ReadonlyMap<string, Chain> {
   const names = owners.map(namesOf);
   const comments = new Set(names.map(({ comment }) => comment));
   for (const rule of ruleList(connection, TABLE, PREROUTING.name)) {
     if (comments.has(rule.comment ?? '')) batch.ruleDel(TABLE, PREROUTING.name, rule.handle);
   }
-  const present = new Set(chainList(connection, TABLE).map(({ name }) => name));
+  const present = new Map(chainList(connection, TABLE).map((chain) => [chain.name, chain]));
   for (const { chain, macChain } of names) {
     // The one that jumps goes before the one it jumps to.
     for (const name of [chain, macChain].filter((each) => present.has(each))) {
@@ -118,6 +119,11 @@ function remove(
     }
   }
   return present;
+}
+
+function isPrerouting(chain: Chain | undefined): boolean {
+  const { type, hook, priority } = chain?.hook ?? {};
+  return isDeepStrictEqual({ type, hook, priority }, PREROUTING.hook);
 }
 
 /** The rules of each chain, those first that are jumped to. */

@@ -66,7 +66,9 @@ function run(program: string, args: readonly string[], input: string): string {
   });
   if (error === undefined && status === 0) return stdout;
   const how = signal === null ? `exit status ${status}` : `killed by ${signal}`;
-  const details = error?.message ?? `${how}: ${stderr.trim()}`;
+  // What ends before it has read everything says itself why.
+  const isCut = error !== undefined && 'code' in error && error.code === 'EPIPE' && status !== 0;
+  const details = error === undefined || isCut ? `${how}: ${stderr.trim()}` : error.message;
   throw new CniError(CNI_CODE.internal, `failed to run ${program}`, details);
 }
 

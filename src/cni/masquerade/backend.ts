@@ -5,8 +5,11 @@ import type { Owner } from '../pod-interface/owner.ts';
 export interface MasqueradeBackend {
   /** Masquerades the addresses outside their own networks, in place of what the owner had before. */
   add(addresses: readonly Prefix[], owner: Owner): void;
-  /** Removes the owner's rules. Nothing there is fine. */
-  del(owner: Owner): void;
+  /**
+   * Removes the owner's rules. Nothing there is fine. Where rules tell no interfaces of a container
+   * apart, those of addresses that are not `isGone` stay, for they are another interface's.
+   */
+  del(owner: Owner, isGone: (address: string) => boolean): void;
   /** Throws CniError when a rule is missing. */
   check(addresses: readonly Prefix[], owner: Owner): void;
   /** Removes the network's rules of all owners but those in `valid`. */

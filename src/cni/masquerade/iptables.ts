@@ -28,10 +28,10 @@ export const iptables: MasqueradeBackend = {
     }
   },
 
-  del(owner) {
+  del(owner, isGone) {
     const chain = chainOf(owner);
     for (const family of FAMILIES) {
-      if (mayHold(family, (name) => name === chain)) remove(family, readNat(family), [chain]);
+      if (mayHold(family, (name) => name === chain)) removeAddresses(family, chain, isGone);
     }
   },
 
@@ -89,6 +89,22 @@ function addFamily(family: 4 | 6, addresses: readonly Prefix[], owner: Owner): v
       .filter((source) => !table.rules.some((rule) => isEntry(rule, chain, source)))
       .map((source) => `-A POSTROUTING -s ${source} ${comment} -j ${chain}`),
   ]);
+}
+
+/** Removes the ways of addresses into a chain, and the chain with the last one. */
+function removeAddresses(family: 4 | 6, chain: string, isGone: (address: string) => boolean): void {
+  const table = readNat(family);
+  const entries = table.rules.filter((rule) => rule.target === chain);
+  const gone = entries.filter(({ options }) =>
+    isGone((options.get('-s') ?? '').replace(/\/.*/, '')),
+  );
+  if (gone.length === entries.length) remove(family, table, [chain]);
+  else if (gone.length > 0) {
+    restoreNat(
+      family,
+      gone.map((rule) => `-D ${rule.chain} ${rule.text}`),
+    );
+  }
 }
 
 /** Removes chains, and whatever leads to them. */

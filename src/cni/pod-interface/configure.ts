@@ -2,7 +2,7 @@ import type { Addr } from '../../ipaddr/addr.ts';
 import { addrAdd } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkSet } from '../../netlink/route/link.ts';
-import { routeAppend } from '../../netlink/route/route.ts';
+import { routePrepend } from '../../netlink/route/route.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import type { Result, ResultRoute } from '../protocol/result.ts';
@@ -49,7 +49,7 @@ export function addRoutes(
   { ips, routes }: Pick<Result, 'ips' | 'routes'>,
 ): void {
   for (const { gw, ...route } of routes) {
-    routeAppend(pod, { ...route, gateway: gw ?? gatewayOf(route, ips), linkIndex: link.index });
+    routePrepend(pod, { ...route, gateway: gw ?? gatewayOf(route, ips), linkIndex: link.index });
   }
 }
 

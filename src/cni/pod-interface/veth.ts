@@ -44,7 +44,7 @@ export function makeVeth(
     } catch (error) {
       if (netlinkErrno(error) !== EEXIST) throw error;
       if (linkByName(pod, ifName) === undefined) continue;
-      const text = `container veth name provided (${ifName}) already exists`;
+      const text = `container veth name ("${ifName}") peer provided ("${name}") already exists`;
       throw new CniError(CNI_CODE.internal, text);
     }
     const made = mustFind(host, name);
@@ -80,6 +80,17 @@ function removeHostEnd(owner: Owner): void {
     const link = linkByName(host, name);
     if (link !== undefined && isOwnedBy(link, owner)) linkDel(host, link.index);
   }
+}
+
+/** The names of the other interfaces that the owner's container has on the network. */
+export function siblingsOf(host: RouteConnection, owner: Owner): string[] {
+  const { network, containerId, ifName } = owner;
+  const group = linkGroup(network);
+  const start = `podwire:${network}:${containerId}:`;
+  return linkList(host, { kind: 'veth' })
+    .filter((link) => link.group === group && link.alias?.startsWith(start) === true)
+    .map(({ alias = '' }) => alias.slice(start.length))
+    .filter((name) => name !== ifName);
 }
 
 /** Removes the network's host ends whose owner is not among the valid attachments. */

@@ -6,6 +6,7 @@ import {
   masqueradeCheck,
   masqueradeDel,
   masqueradeGc,
+  masqueradeUndo,
 } from '../masquerade/masquerade.ts';
 import { checkAddresses, checkVeth } from '../pod-interface/check.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
@@ -52,7 +53,7 @@ export const ptp: Plugin = {
     if (config.masquerade !== undefined) {
       const addresses = ips.map(({ address }) => address);
       masqueradeAdd(config.masquerade, addresses, owner);
-      undo.defer(() => masqueradeDel(owner));
+      undo.defer(() => masqueradeUndo(addresses, owner));
     }
     const result = {
       interfaces: [describeLink(veth), describeLink(podEnd, path)],
@@ -70,7 +71,7 @@ export const ptp: Plugin = {
     using rest = new DisposableStack();
     let veth: Disposable | undefined;
     rest.defer(() => veth?.[Symbol.dispose]());
-    rest.defer(() => masqueradeDel(owner));
+    rest.defer(() => masqueradeDel(owner, call.environment.netns));
     rest.defer(() => hasIpam(call) && ipamDel(call));
     // It takes the kernel as long as all of the above takes us.
     veth = startVethRemoval(owner, call.environment.netns);

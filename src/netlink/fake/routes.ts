@@ -76,16 +76,15 @@ export class FakeRoutes {
     const route = read(request);
     const via = this.#nextHop(route);
     const same = this.#routes.filter((each) => isSame(each, route));
-    if (same.length > 0 && (request.exclusive || !(request.replace || request.append))) {
-      throw new Refusal(EEXIST);
-    }
+    if (same.length > 0 && request.exclusive) throw new Refusal(EEXIST);
     if (same.length === 0 && !request.create) throw new Refusal(ENOENT);
     const added = { ...route, linkIndex: via };
     if (request.replace) {
       const [replaced] = same;
       this.#routes = this.#routes.filter((each) => each !== replaced);
     }
-    this.#insert(added);
+    if (request.append) this.#insert(added);
+    else this.#routes = sorted([added, ...this.#routes]);
     return [event(RTM_NEWROUTE, added)];
   }
 
@@ -146,15 +145,7 @@ export class FakeRoutes {
   }
 
   #insert(route: FakeRoute): void {
-    this.#routes.push(route);
-    this.#routes = this.#routes.toSorted(
-      (a, b) =>
-        a.family - b.family ||
-        a.table - b.table ||
-        Buffer.compare(a.dst, b.dst) ||
-        a.dstLength - b.dstLength ||
-        a.priority - b.priority,
-    );
+    this.#routes = sorted([...this.#routes, route]);
   }
 
   /** The link a route goes by. Throws Refusal when packets could not go there. */
@@ -202,6 +193,18 @@ function read(request: FakeRequest, isDelete = false): FakeRoute {
     gateway: attributes.get(RTA_GATEWAY),
     attributes: kept,
   };
+}
+
+/** In the order of a dump; of those to one destination the order stays. */
+function sorted(routes: readonly FakeRoute[]): FakeRoute[] {
+  return routes.toSorted(
+    (a, b) =>
+      a.family - b.family ||
+      a.table - b.table ||
+      Buffer.compare(a.dst, b.dst) ||
+      a.dstLength - b.dstLength ||
+      a.priority - b.priority,
+  );
 }
 
 /** What makes two routes the same one to the kernel. */

@@ -8,8 +8,11 @@ import { SIDES, type Side } from './sides.ts';
 
 export type Json = Record<string, unknown>;
 
+/** A call of a plugin in a scenario, or a command that somebody gives on the node. */
+export type Step = CallStep | readonly [string, ...string[]];
+
 /** One call of a plugin in a scenario. */
-export interface Step {
+export interface CallStep {
   readonly verb: string;
   readonly config?: object;
   readonly env?: Readonly<Record<string, string>>;
@@ -23,7 +26,7 @@ export interface Step {
 export interface Compared {
   /** What every configuration begins with. */
   readonly config: Json & { readonly type: string };
-  /** Sysctls of an interface, below `net`, that both sides leave alike. */
+  /** Sysctls of an interface, below `net`, that both sides leave alike; asked for in its namespace. */
   readonly sysctlsOf: (ifName: string) => string[];
 }
 
@@ -54,8 +57,14 @@ export class ComparedNode {
     return `/run/netns/${nameOf(name)}`;
   }
 
-  /** Status and JSON of a call. */
-  call({ verb, config, env, withPrevious = false, side = this.#side }: Step): Json {
+  do(step: Step): Json {
+    if ('verb' in step) return this.call(step);
+    const [file, ...args] = step;
+    return { stdout: exec('node', file, ...args) };
+  }
+
+  /** Status and JSON of a call; of an error the message, for codes and details are more telling here. */
+  call({ verb, config, env, withPrevious = false, side = this.#side }: CallStep): Json {
     const { config: common } = this.#compared;
     const base: Json = {
       cniVersion: '1.1.0',
@@ -84,7 +93,7 @@ export class ComparedNode {
       this.#netns,
     );
     if (verb === 'ADD') this.#previous = json;
-    return { status, json };
+    return { status, json: status === 0 ? json : { msg: json.msg } };
   }
 
   /** Everything the calls left behind. */
@@ -110,19 +119,21 @@ export class ComparedNode {
   #kernel(name: 'node' | 'pod'): Json {
     const ip = (...args: string[]): Json[] => JSON.parse(exec(name, 'ip', '-j', ...args)) as Json[];
     const links = ip('-d', 'addr').map(linkOf);
-    const sysctls = links.flatMap(({ ifname }) =>
-      ifname === 'lo' ? [] : this.#compared.sysctlsOf(String(ifname)),
+    using netns = Netns.open(this.#path(name));
+    const sysctls = netns.run(() =>
+      links
+        .flatMap(({ ifname }) => (ifname === 'lo' ? [] : this.#compared.sysctlsOf(String(ifname))))
+        .concat('ipv4/ip_forward', 'ipv6/conf/all/forwarding')
+        .map((path) => `${path} = ${readFileSync(`/proc/sys/net/${path}`, 'utf8').trim()}`),
     );
     return {
       links,
-      routes: ip('route').map(routeOf),
-      // The kernel's own multicast and link-local routes follow the links.
-      routes6: ip('-6', 'route')
+      routes: ip('-4', 'route', 'show', 'table', 'all').map(routeOf),
+      // The kernel's own follow the links, and those of an address wait for detection of duplicates.
+      routes6: ip('-6', 'route', 'show', 'table', 'all')
         .map(routeOf)
-        .filter((route) => route.dst !== 'fe80::/64'),
-      sysctls: ['ipv4/ip_forward', 'ipv6/conf/all/forwarding', ...sysctls].map(
-        (path) => `${path} = ${exec(name, 'cat', `/proc/sys/net/${path}`).trim()}`,
-      ),
+        .filter(({ dst, table }) => table !== 'local' && !String(dst).startsWith('fe80::')),
+      sysctls,
     };
   }
 }
@@ -157,11 +168,24 @@ function linkOf(link: Json): Json {
   };
 }
 
-const routeOf = (route: Json): Json =>
-  pick(route, 'dst', 'gateway', 'dev', 'scope', 'prefsrc', 'metric', 'mtu', 'table');
+const routeOf = ({ metrics = [], ...route }: Json): Json => ({
+  ...pick(
+    route,
+    'type',
+    'dst',
+    'gateway',
+    'dev',
+    'scope',
+    'prefsrc',
+    'metric',
+    'table',
+    'protocol',
+  ),
+  ...(metrics as Json[])[0],
+});
 
 /** Numbers the veths in the order of appearance; a MAC address only has to be one. */
-function normalized(value: unknown): unknown {
+export function normalized(value: unknown): unknown {
   const veths = new Map<string, string>();
   const text = JSON.stringify(value)
     .replaceAll(/"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}"/g, '"mac"')
@@ -176,20 +200,20 @@ function normalized(value: unknown): unknown {
 /** What a side answered to every step, and what it had left by then. */
 export function play(compared: Compared, side: Side, steps: readonly Step[]): unknown {
   using node = new ComparedNode(compared, side);
-  return normalized(steps.map((step) => ({ answer: node.call(step), state: node.state() })));
+  return normalized(steps.map((step) => ({ answer: node.do(step), state: node.state() })));
 }
 
 /** ADD, in a scenario. */
-export const add = (config: object = {}, env: Step['env'] = {}): Step => ({
+export const add = (config: object = {}, env: CallStep['env'] = {}): CallStep => ({
   verb: 'ADD',
   config,
   env,
 });
 
-/** A pod comes, is checked, goes, and goes once more. */
-export const cycle = (config: object): readonly Step[] => [
+/** A pod comes, is checked where `isChecked`, goes, and goes once more. */
+export const cycle = (config: object, isChecked = true): readonly CallStep[] => [
   add(config),
-  { verb: 'CHECK', config, withPrevious: true },
+  ...(isChecked ? [{ verb: 'CHECK', config, withPrevious: true }] : []),
   { verb: 'DEL', config, withPrevious: true },
   { verb: 'DEL', config },
 ];

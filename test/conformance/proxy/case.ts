@@ -24,6 +24,12 @@ export interface Probe {
   readonly fromPort?: number;
   /** Its flow is older than the step and leads on where it led, whatever the rules say of new ones. */
   readonly goesOn?: true;
+  /** A client that stays with its endpoint over all probes of this name, as long as they admit it. */
+  readonly sticky?: string;
+  /** It stays over this time without a connection; each connection begins the time anew. */
+  readonly keepsForMs?: number;
+  /** After this time without a connection it is like a new one. */
+  readonly forgetsAfterMs?: number;
   /** The pods it may reach, all of which are reached in the end; or how it fails. */
   readonly expect: readonly PodName[] | 'reject' | 'drop' | 'pass';
   /** Whether the endpoint sees an address of N1 instead of the client's. */

@@ -600,6 +600,82 @@ const CONNTRACK: readonly Case[] = [
   },
 ];
 
+/** A client that stays with its endpoint. */
+const sticks = (from: Client, to: Place, expect: Expect, more: Partial<Probe> = {}): Probe => ({
+  ...probe(from, to, expect),
+  sticky: from,
+  ...more,
+});
+const sticky = (more: Partial<Service> = {}): Service =>
+  outerService({ affinitySeconds: 10_800, ...more });
+
+const AFFINITY: readonly Case[] = [
+  one('a client stays with its endpoint', cluster(sticky()), [
+    sticks('a', 'vip', ALL),
+    sticks('H', 'vip', ALL),
+  ]),
+  one('whichever way it comes in', cluster(sticky()), [
+    sticks('X', 'N1', ALL),
+    sticks('X', 'lb', ALL),
+    sticks('X', 'external', ALL),
+    sticks('X', 'vip', ALL),
+  ]),
+  one('for a time from its last connection on', cluster(sticky({ affinitySeconds: 2 })), [
+    sticks('a', 'vip', ALL, { keepsForMs: 1000 }),
+    sticks('a', 'vip', ALL, { forgetsAfterMs: 2300 }),
+  ]),
+  {
+    name: 'it goes to another when its endpoint is gone, and stays there',
+    steps: [
+      { objects: cluster(sticky(), { a: READY }), probes: [sticks('X', 'lb', ['a'])] },
+      {
+        objects: cluster(sticky(), { b: READY, c: READY }),
+        probes: [sticks('X', 'lb', ['b', 'c']), sticks('X', 'N1', ['b', 'c'])],
+      },
+      // The one it had first is back, and is one among others.
+      {
+        objects: cluster(sticky(), { a: READY, b: READY, c: READY }),
+        probes: [sticks('X', 'lb', ['b', 'c'])],
+      },
+    ],
+  },
+  {
+    name: 'it leaves an endpoint that is not ready any more',
+    steps: [
+      { objects: cluster(sticky(), { b: READY }), probes: [sticks('a', 'vip', ['b'])] },
+      {
+        objects: cluster(sticky(), { b: UNREADY, c: READY, d: READY }),
+        probes: [sticks('a', 'vip', ['c', 'd'])],
+      },
+    ],
+  },
+  {
+    name: 'it stays when others are added',
+    steps: [
+      { objects: cluster(sticky(), { c: READY }), probes: [sticks('X', 'lb', ['c'])] },
+      { objects: cluster(sticky()), probes: [sticks('X', 'lb', ['c']), sticks('X', 'N1', ['c'])] },
+    ],
+  },
+  {
+    name: 'affinity is turned on and off',
+    steps: [
+      { objects: cluster(outerService()), probes: [probe('X', 'lb', ALL)] },
+      { objects: cluster(sticky()), probes: [sticks('X', 'lb', ALL)] },
+      { objects: cluster(outerService()), probes: [probe('X', 'lb', ALL)] },
+    ],
+  },
+  one(
+    'with policy Local it stays with one of this node',
+    cluster(sticky({ externalTrafficPolicy: 'Local' })),
+    [sticks('X', 'lb', LOCAL), sticks('X', 'N1', LOCAL)],
+  ),
+  one(
+    'over UDP as over TCP',
+    udpCluster({ a: READY, b: READY, c: READY, d: READY }, { affinitySeconds: 60 }),
+    [sticks('X', 'lb', ALL, { protocol: 'UDP' }), sticks('X', 'N1', ALL, { protocol: 'UDP' })],
+  ),
+];
+
 /** The cases of every backend and of the model, by the part of the contract they are about. */
 export const CASES: Readonly<Record<string, readonly Case[]>> = {
   'cluster IP': CLUSTER_IP,
@@ -612,4 +688,5 @@ export const CASES: Readonly<Record<string, readonly Case[]>> = {
   topology: TOPOLOGY,
   'labels and slices': SELECTION,
   'connection tracking': CONNTRACK,
+  affinity: AFFINITY,
 };

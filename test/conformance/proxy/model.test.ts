@@ -28,7 +28,7 @@ function isNodePortAddr(addr: Addr, family: Family, { nodePortAddresses }: CaseS
 function check(
   table: RouteTable,
   store: Store,
-  { from, to, port, protocol = 'TCP', expect: expected, masquerade, goesOn }: Probe,
+  { from, to, port, protocol = 'TCP', expect: expected, masquerade, goesOn, sticky }: Probe,
   family: Family,
   settings: CaseSettings,
 ): void {
@@ -60,7 +60,14 @@ function check(
     ).toContain(pods[0]);
     return;
   }
-  expect(seen.endpoints.map(({ addr }) => `${addr}`).sort(), what).toEqual(pods.sort());
+  const endpoints = seen.endpoints.map(({ addr }) => `${addr}`);
+  if (sticky !== undefined) {
+    // Which of them it is, only time tells.
+    expect(seen.route?.ways[originOf(from)].pool.affinitySeconds, what).toBeGreaterThan(0);
+    expect(endpoints, what).toEqual(expect.arrayContaining(pods));
+    return;
+  }
+  expect(endpoints.sort(), what).toEqual(pods.sort());
   if (masquerade === undefined) return;
   const hairpinOnly = seen.endpoints.every(({ addr }) => addr.equals(source));
   expect(seen.masquerade || (hairpinOnly && seen.hairpin.length > 0), what).toBe(masquerade);

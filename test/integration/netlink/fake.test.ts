@@ -33,6 +33,7 @@ import {
   routeAppend,
   routeDel,
   routeList,
+  routePrepend,
   routeReplace,
 } from '../../../src/netlink/route/route.ts';
 import { useNetns } from '../netns-fixture.ts';
@@ -228,6 +229,7 @@ describe('the fake kernel answers as the kernel does', () => {
       ['list', routes],
       ['replace', ({ route }) => routeReplace(route, via(9))],
       ['append', ({ route }) => routeAppend(route, { ...via(4), priority: 7 })],
+      ['prepend', ({ route }) => routePrepend(route, { ...via(6), priority: 7 })],
       ['add to another table', ({ route }) => routeAdd(route, { ...via(5), table: 100 })],
       ['list more', routes],
       [

@@ -12,6 +12,7 @@ import {
   routeDel,
   routeGet,
   routeList,
+  routePrepend,
   routeReplace,
 } from '../../../src/netlink/route/route.ts';
 import { useNetns } from '../netns-fixture.ts';
@@ -229,6 +230,11 @@ describe('a route as of ip route', () => {
       made('appended', { dst: '192.0.2.0/24', linkIndex: V1 }, '192.0.2.0/24 dev v1', {
         verb: routeAppend,
         name: 'append',
+        given: ['ip route add 192.0.2.0/24 dev v0'],
+      }),
+      made('prepended', { dst: '192.0.2.0/24', linkIndex: V1 }, '192.0.2.0/24 dev v1', {
+        verb: routePrepend,
+        name: 'prepend',
         given: ['ip route add 192.0.2.0/24 dev v0'],
       }),
       made(

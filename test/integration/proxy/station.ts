@@ -1,6 +1,7 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
+import type { Reply } from '../../conformance/proxy/network.ts';
 
 /*
  * A program that stands for everybody in one network namespace: it answers on all addresses it is told,
@@ -26,9 +27,6 @@ interface Connect {
   readonly port: number;
   readonly timeoutMs: number;
 }
-
-/** What a connection came to: who answered and whom it saw, or the code of the error. */
-export type Reply = { readonly name: string; readonly seen: string } | { readonly error: string };
 
 async function listen({ name, address, ports }: Listen): Promise<string> {
   const answer = (seen: string | undefined): string => JSON.stringify({ name, seen });

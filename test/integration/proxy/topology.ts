@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Protocol } from '../../../src/cluster/objects.ts';
 import { createNamedNetns, deleteNamedNetns, Netns } from '../../../src/sys/netns.ts';
+import type { Reply } from '../../conformance/proxy/network.ts';
 import {
   ADDR,
   type Client,
@@ -10,7 +11,6 @@ import {
   type Family,
   type Place,
 } from '../../conformance/proxy/world.ts';
-import type { Reply } from './station.ts';
 
 /*
  * The cluster of the suite in namespaces of this machine:

@@ -23,6 +23,11 @@ export function routeAppend(connection: RouteConnection, route: Route): void {
   send(connection, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, 'append', route);
 }
 
+/** The same, but of IPv4 routes to the destination it is the first then, which packets take. */
+export function routePrepend(connection: RouteConnection, route: Route): void {
+  send(connection, RTM_NEWROUTE, NLM_F_CREATE, 'prepend', route);
+}
+
 /** Adds a route or takes the place of the one to the destination. */
 export function routeReplace(connection: RouteConnection, route: Route): void {
   send(connection, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, 'replace', route);
