@@ -122,6 +122,7 @@ function settingsOf(config: KubeProxyConfiguration, hostname: string, at: At): K
   const addressIn = (of: typeof defaults.healthzBindAddress, v6: string) =>
     of !== undefined && bindsV6 ? { ...of, host: v6 } : of;
   return {
+    kubeconfig: config.clientConnection?.kubeconfig ?? '',
     nodeName: at(['hostnameOverride'], () => nodeNameOf(config.hostnameOverride ?? '', hostname)),
     detectLocalMode,
     clusterCIDRs: config.clusterCIDR ?? defaults.clusterCIDRs,
@@ -154,6 +155,7 @@ function conntrackOf({ conntrack = {} }: KubeProxyConfiguration): KubeProxySetti
 }
 
 const ALWAYS_USED = [
+  'clientConnection.kubeconfig',
   'apiVersion',
   'kind',
   'hostnameOverride',

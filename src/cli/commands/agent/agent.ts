@@ -5,7 +5,13 @@ import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
 import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
-import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
+import {
+  checkSources,
+  hasFlags,
+  type SourceArgs,
+  sourceOptions,
+  withSourceFlags,
+} from './source-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'beside-kube-proxy': boolean;
@@ -25,8 +31,7 @@ export const agentCommand: CommandModule<object, Args> = {
       })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        checkSources(args);
-        proxySettings(args, []);
+        checkSources(args, proxySettings(args, []).settings.kubeconfig);
         dnsOptions(args);
         return true;
       })
@@ -44,6 +49,10 @@ async function run(args: Args): Promise<void> {
   for (const { field, line } of unused) {
     log.warn({ config, line, field }, 'a field of the configuration is not used');
   }
+  if (settings.kubeconfig !== '' && hasFlags(args)) {
+    const field = 'clientConnection.kubeconfig';
+    log.warn({ config, field }, 'flags say where objects come from, and not the configuration');
+  }
   for (const flag of passedOver)
     log.warn({ config, flag: `--${flag}` }, '--config takes its place');
   const spawnWorker = workerSpawner();
@@ -58,7 +67,7 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(args),
+      sources: sourceOptions(args, settings.kubeconfig),
       kubeProxy: settings,
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),

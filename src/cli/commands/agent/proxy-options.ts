@@ -168,6 +168,7 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
     port: number,
   ): BindAddress | undefined => at(name, () => parseBindAddress(args[name], port));
   return {
+    kubeconfig: '',
     nodeName: at(BESIDE_CONFIG, () => nodeNameOf(args[BESIDE_CONFIG], hostname())),
     detectLocalMode,
     clusterCIDRs: at('cluster-cidr', () => parseClusterCIDRs(list('cluster-cidr'))),
