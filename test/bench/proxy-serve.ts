@@ -27,7 +27,9 @@ interface Ask {
 const [manifests = '', services = '0', endpoints = '0'] = process.argv.slice(2);
 const size = { services: Number(services), endpoints: Number(endpoints) };
 const store = new Store();
-const source = new ManifestSource(manifests, store.part(), {
+// One part for both, for what is in the first goes before all others.
+const part = store.part();
+const source = new ManifestSource(manifests, part, {
   onError(error) {
     throw error;
   },
@@ -80,7 +82,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       .filter((each): each is ClusterObject => each !== undefined);
     committed = Promise.withResolvers();
     const start = performance.now();
-    store.update(objects);
+    part.apply(objects, []);
     times.push((await committed.promise) - start);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
