@@ -93,9 +93,9 @@ nftables:
 detectLocalMode: NodeCIDR
 clusterCIDR: 10.0.0.0/8
 ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
+    expect(read(body).kubeconfig).toBe('/var/lib/kube-proxy/kubeconfig.conf');
     expect(read(body).unused.map(({ field, line }) => `${line} ${field}`)).toEqual([
       '3 mode',
-      '5 clientConnection.kubeconfig',
       '6 clientConnection.qps',
       '8 iptables.localhostNodePorts',
       '9 iptables.minSyncPeriod',

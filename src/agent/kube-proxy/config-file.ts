@@ -37,6 +37,8 @@ export interface UnusedField {
 /** What a configuration file came to. */
 export interface KubeProxyConfig {
   readonly settings: KubeProxySettings;
+  /** The file that names the API server (clientConnection.kubeconfig); empty for none. */
+  readonly kubeconfig: string;
   readonly unused: readonly UnusedField[];
 }
 
@@ -71,7 +73,7 @@ export function readKubeProxyConfig(file: string, text: string, hostname: string
       field: formatPath(path),
       line: lineOf(text, parseEvents(text, {}), 0, path),
     }));
-  return { settings, unused };
+  return { settings, kubeconfig: parsed.output.clientConnection?.kubeconfig ?? '', unused };
 }
 
 /** What was expected, and what it got where the message does not say so itself. */
@@ -156,6 +158,7 @@ function conntrackOf({ conntrack = {} }: KubeProxyConfiguration): KubeProxySetti
 const ALWAYS_USED = [
   'apiVersion',
   'kind',
+  'clientConnection.kubeconfig',
   'hostnameOverride',
   'bindAddress',
   'healthzBindAddress',

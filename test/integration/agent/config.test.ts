@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { useNetns } from '../netns-fixture.ts';
 import { ask, eventually, RunningAgent } from './agent-fixture.ts';
 
@@ -8,13 +8,18 @@ const fixture = useNetns('config');
 const EXAMPLE = join(import.meta.dirname, '../../../examples/kube-proxy/config.yaml');
 const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
 
+const FILE = `/tmp/podwire-config-${process.pid}.yaml`;
+const KUBECONFIG = `/tmp/podwire-config-${process.pid}.kubeconfig`;
+afterEach(() => {
+  for (const file of [FILE, KUBECONFIG]) rmSync(file, { force: true });
+});
+
 const sysctl = (name: string): string => fixture.exec('sysctl', '-n', name).trim();
 /** Starts an agent with a configuration that it finds beside its manifests. */
 async function configured(body: string, args: readonly string[] = []): Promise<RunningAgent> {
   fixture.exec('ip', 'link', 'set', 'lo', 'up');
-  const file = `/tmp/podwire-config-${process.pid}.yaml`;
-  writeFileSync(file, `${HEAD}${body}`);
-  return RunningAgent.start(fixture.name, [], ['--config', file, ...args]);
+  writeFileSync(FILE, `${HEAD}${body}`);
+  return RunningAgent.start(fixture.name, [], ['--config', FILE, ...args]);
 }
 
 describe('podwire agent --config', () => {
@@ -83,9 +88,30 @@ describe('podwire agent --config', () => {
     }
   });
 
+  it('follows the API server it names, and is alive while that is away', async () => {
+    const cluster = { name: 'c', cluster: { server: 'http://127.0.0.1:1' } };
+    const context = { name: 'c', context: { cluster: 'c', user: '' } };
+    const file = { apiVersion: 'v1', kind: 'Config', 'current-context': 'c' };
+    writeFileSync(
+      KUBECONFIG,
+      JSON.stringify({ ...file, clusters: [cluster], contexts: [context] }),
+    );
+    const body = `clientConnection: {kubeconfig: ${KUBECONFIG}}`;
+    await using agent = await configured(body, ['--kubeconfig', '/nonexistent']);
+    expect(agent.exitCode, agent.told()).toBeNull();
+    expect(agent.log).toContainEqual(
+      expect.objectContaining({ msg: '--config takes its place', flag: '--kubeconfig' }),
+    );
+    const get = (path: string) => ask(fixture.name, `http://127.0.0.1:10256${path}`);
+    expect(get('/livez').status).toBe(200);
+    expect(get('/readyz')).toMatchObject({ status: 503 });
+    // Nothing is known yet, so nothing is taken from the kernel either.
+    expect(fixture.exec('nft', 'list', 'ruleset')).toBe('');
+  });
+
   it('ends when the file changes, so that it is read again', async () => {
     await using agent = await configured('');
-    writeFileSync(`/tmp/podwire-config-${process.pid}.yaml`, `${HEAD}mode: nftables\n`);
+    writeFileSync(FILE, `${HEAD}mode: nftables\n`);
     await eventually(() => expect(agent.exitCode).toBe(1));
     expect(agent.stderr).toContain('.yaml has changed');
   });

@@ -4,7 +4,13 @@ import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
-import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
+import {
+  type ProxyArgs,
+  type ProxyChoice,
+  proxySettings,
+  readConfig,
+  withProxyFlags,
+} from './proxy-options.ts';
 import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
@@ -25,8 +31,7 @@ export const agentCommand: CommandModule<object, Args> = {
       })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        checkSources(args);
-        proxySettings(args, []);
+        checkSources(sourcesBy(args, proxySettings(args, [])));
         dnsOptions(args);
         return true;
       })
@@ -36,10 +41,16 @@ export const agentCommand: CommandModule<object, Args> = {
   handler: run,
 };
 
+/** The flags of the sources, and the kubeconfig that a configuration names. */
+function sourcesBy(args: SourceArgs, { kubeconfig }: ProxyChoice): SourceArgs {
+  return kubeconfig === '' ? args : { ...args, kubeconfig };
+}
+
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
-  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
+  const choice = proxySettings(args, process.argv);
+  const { settings, unused, passedOver, text } = choice;
   const { config } = args;
   for (const { field, line } of unused) {
     log.warn({ config, line, field }, 'a field of the configuration is not used');
@@ -58,7 +69,7 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(args),
+      sources: sourceOptions(sourcesBy(args, choice)),
       kubeProxy: settings,
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),

@@ -126,7 +126,13 @@ export interface ProxyChoice extends KubeProxyConfig {
 export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyChoice {
   const { config: file } = args;
   if (file === undefined) {
-    return { settings: settingsOfFlags(args), unused: [], passedOver: [], text: '' };
+    return {
+      settings: settingsOfFlags(args),
+      kubeconfig: '',
+      unused: [],
+      passedOver: [],
+      text: '',
+    };
   }
   const read = readConfig(file);
   const config = readKubeProxyConfig(file, read, hostname());
@@ -135,7 +141,11 @@ export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyC
     override === ''
       ? config.settings.nodeName
       : at(BESIDE_CONFIG, () => nodeNameOf(override, hostname()));
-  const flags = Object.keys(FLAGS).filter((name) => name !== BESIDE_CONFIG);
+  const flags = [
+    ...Object.keys(FLAGS).filter((name) => name !== BESIDE_CONFIG),
+    // The server itself can still be said by --master.
+    ...(config.kubeconfig === '' ? [] : ['kubeconfig']),
+  ];
   const passedOver = flags.filter((name) =>
     given.some((word) => word === `--${name}` || word.startsWith(`--${name}=`)),
   );
