@@ -93,7 +93,6 @@ nftables:
 detectLocalMode: NodeCIDR
 clusterCIDR: 10.0.0.0/8
 ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
-    expect(read(body).kubeconfig).toBe('/var/lib/kube-proxy/kubeconfig.conf');
     expect(read(body).unused.map(({ field, line }) => `${line} ${field}`)).toEqual([
       '3 mode',
       '6 clientConnection.qps',

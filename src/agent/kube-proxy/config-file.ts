@@ -37,8 +37,6 @@ export interface UnusedField {
 /** What a configuration file came to. */
 export interface KubeProxyConfig {
   readonly settings: KubeProxySettings;
-  /** The file that names the API server (clientConnection.kubeconfig); empty for none. */
-  readonly kubeconfig: string;
   readonly unused: readonly UnusedField[];
 }
 
@@ -73,7 +71,7 @@ export function readKubeProxyConfig(file: string, text: string, hostname: string
       field: formatPath(path),
       line: lineOf(text, parseEvents(text, {}), 0, path),
     }));
-  return { settings, kubeconfig: parsed.output.clientConnection?.kubeconfig ?? '', unused };
+  return { settings, unused };
 }
 
 /** What was expected, and what it got where the message does not say so itself. */
@@ -124,6 +122,7 @@ function settingsOf(config: KubeProxyConfiguration, hostname: string, at: At): K
   const addressIn = (of: typeof defaults.healthzBindAddress, v6: string) =>
     of !== undefined && bindsV6 ? { ...of, host: v6 } : of;
   return {
+    kubeconfig: config.clientConnection?.kubeconfig ?? '',
     nodeName: at(['hostnameOverride'], () => nodeNameOf(config.hostnameOverride ?? '', hostname)),
     detectLocalMode,
     clusterCIDRs: config.clusterCIDR ?? defaults.clusterCIDRs,
@@ -156,9 +155,9 @@ function conntrackOf({ conntrack = {} }: KubeProxyConfiguration): KubeProxySetti
 }
 
 const ALWAYS_USED = [
+  'clientConnection.kubeconfig',
   'apiVersion',
   'kind',
-  'clientConnection.kubeconfig',
   'hostnameOverride',
   'bindAddress',
   'healthzBindAddress',

@@ -28,6 +28,8 @@ export interface ConntrackSettings {
 export interface KubeProxySettings {
   /** The node's name; lower case, as the API has it. */
   readonly nodeName: string;
+  /** The configuration's clientConnection.kubeconfig; empty for none. */
+  readonly kubeconfig: string;
   readonly detectLocalMode: (typeof LOCAL_MODES)[number];
   readonly clusterCIDRs: readonly Prefix[];
   readonly bridgeInterface: string;
@@ -48,6 +50,7 @@ export const METRICS_PORT = 10_249;
 
 /** kube-proxy's defaults (pkg/proxy/apis/config/v1alpha1/defaults.go), in its mode nftables. */
 export const KUBE_PROXY_DEFAULTS: Omit<KubeProxySettings, 'nodeName'> = {
+  kubeconfig: '',
   detectLocalMode: 'ClusterCIDR',
   clusterCIDRs: [],
   bridgeInterface: '',

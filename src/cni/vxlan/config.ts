@@ -30,7 +30,7 @@ export interface VxlanConfig {
   readonly master: string | undefined;
   /** Of the overlay and its pods, in octets; by default what the underlay leaves. */
   readonly mtu: number | undefined;
-  /** The subnets of this node's pods. */
+  /** The subnets of this node's pods; none where the peers have to say them. */
   readonly subnets: readonly Prefix[];
   /** The networks that hold the subnets of all nodes; none where nobody said. */
   readonly network: readonly Prefix[];
@@ -49,24 +49,20 @@ export function parseVxlanConfig({ config: { fields } }: Call): VxlanConfig {
   }
   const mtu = fields.integer('mtu');
   if (mtu !== undefined && mtu < 0) throw fields.wrong('mtu', 'a size in bytes', mtu);
-  const subnets = parseSubnets(fields);
   const network = prefixes(fields, 'network');
   const isGateway = booleanField(fields, 'isGateway', true);
-  const masquerade = parseMasquerade(fields);
-  const outside = subnets.find((subnet) => isOutside(network, subnet, masquerade !== undefined));
-  if (outside !== undefined) throw notWithin(fields, network, `subnet ${outside} of this node`);
   return {
     id: numberField(fields, 'id', ID_DEFAULT, ID_MAX),
     port: numberField(fields, 'port', PORT_DEFAULT, PORT_MAX),
     local: fields.addr('local'),
     master,
     mtu: mtu || undefined,
-    subnets,
+    subnets: parseSubnets(fields),
     network,
     isGateway,
     // Without a default route a pod would have no way to the pods of other nodes.
     isDefaultGateway: booleanField(fields, 'isDefaultGateway', isGateway),
-    masquerade,
+    masquerade: parseMasquerade(fields),
   };
 }
 
@@ -120,10 +116,24 @@ function parseSubnets(fields: Fields): Prefix[] {
     ...(ipam?.value('subnet') === undefined ? [] : [ipam]),
     ...rangesOf(ipam, 'ranges'),
   ].flatMap((range) => range.prefix('subnet')?.masked() ?? []);
-  const subnets = [...new Map(given.map((subnet) => [subnet.key, subnet])).values()];
-  if (subnets.length > 0) return subnets;
-  const expected = 'the subnets of this node, unless ipam has the ranges of host-local';
-  throw fields.wrong('subnets', expected, fields.value('subnets'));
+  return [...new Map(given.map((subnet) => [subnet.key, subnet])).values()];
+}
+
+/**
+ * Checks that this node has subnets, within the networks. A runtime says the ranges of a pod, so GC and
+ * STATUS may know of none. Throws CniError.
+ */
+export function checkSubnets(
+  { config: { fields }, environment: { verb } }: Call,
+  { network, masquerade }: VxlanConfig,
+  subnets: readonly Prefix[],
+): void {
+  if (subnets.length === 0 && (verb === 'ADD' || verb === 'CHECK')) {
+    const expected = 'the subnets of this node, unless ranges of ipam or peers have them';
+    throw fields.wrong('subnets', expected, fields.value('subnets'));
+  }
+  const outside = subnets.find((subnet) => isOutside(network, subnet, masquerade !== undefined));
+  if (outside !== undefined) throw notWithin(fields, network, `subnet ${outside} of this node`);
 }
 
 /** The ranges of a list of sets of them, as host-local reads it. */

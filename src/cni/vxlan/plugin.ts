@@ -9,6 +9,7 @@ import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import { ipsOf, type Result } from '../protocol/result.ts';
 import {
+  checkSubnets,
   misconfigured,
   parseVxlanConfig,
   readPeers,
@@ -25,6 +26,7 @@ import {
   othersThan,
   overlayMtu,
   planOverlay,
+  subnetsOf,
 } from './overlay/plan.ts';
 import { findUnderlay } from './overlay/underlay.ts';
 
@@ -103,9 +105,14 @@ export function vxlanPlugin(wiring: Plugin): Plugin {
 function planFor(call: Call, config: VxlanConfig, host: RouteConnection): Overlay {
   const nodes = readPeers(call, config);
   const { link, local } = findUnderlay(host, config);
+  const said = config.subnets.length > 0 ? config.subnets : subnetsOf(local, nodes);
+  // GC is not told the runtime's ranges, and must not take a family for one that nobody has.
+  const subnets = call.environment.verb === 'GC' ? [] : said;
+  checkSubnets(call, config, subnets);
   const { name } = call.config;
   const node: OverlayNode = {
     ...config,
+    subnets,
     local,
     underlayIndex: link.index,
     underlayMtu: link.mtu,

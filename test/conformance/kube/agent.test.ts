@@ -51,6 +51,20 @@ describe('podwire agent and an API server', () => {
     expect(await node.metrics()).toMatch(/^podwire_kube_stale_seconds 0$/m);
   });
 
+  it('takes the kubeconfig of a KubeProxyConfiguration where no flag says more', async () => {
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
+    const config = join(plane.directory, 'kube-proxy.json');
+    const clientConnection = { kubeconfig };
+    const apiVersion = 'kubeproxy.config.k8s.io/v1alpha1';
+    const kind = 'KubeProxyConfiguration';
+    writeFileSync(config, JSON.stringify({ apiVersion, kind, clientConnection }));
+    agent = await node.startAgent('--config', config, '--saved-state=');
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    expect(await node.resolve(name('web'))).toBe('10.96.7.7');
+    expect(await node.fetch('10.96.7.7')).toBe('pod');
+  });
+
   it('serves on while the server is away, and says so', async () => {
     await plane.stopServer();
     await expect

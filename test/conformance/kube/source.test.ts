@@ -156,6 +156,46 @@ describe.each(['debian', 'peer'] as const)('KubeSource with the etcd of %s', (et
     );
   });
 
+  it('follows the pods that are wanted, and those of other phases no more', async () => {
+    const pods = '/api/v1/namespaces/default/pods';
+    const pod = async (name: string, nodeName: string, ip: string) => {
+      const spec = { nodeName, containers: [{ name: 'a', image: 'a' }] };
+      await plane.api('POST', pods, { metadata: { name }, spec });
+      await phase(name, 'Running', ip);
+    };
+    const phase = async (name: string, phase: string, ip: string) =>
+      plane.api('PUT', `${pods}/${name}/status`, {
+        ...((await plane.api('GET', `${pods}/${name}`)) as object),
+        status: { phase, podIP: ip, podIPs: [{ ip }] },
+      });
+    plane.kubectl('', 'apply', '-f', RBAC.replace('rbac', 'rbac-pods'));
+    await pod('here', 'node-1', '10.1.0.1');
+    await pod('there', 'node-2', '10.1.0.2');
+    using followed = follow(kubeconfigAccess(plane.kubeconfig('podwire')));
+    const names = () => [...followed.store.pods.keys()].sort((a, b) => (a < b ? -1 : 1));
+    await followed.hasServices(OWN);
+    await followed.isCurrent();
+    expect(names()).toEqual([]);
+    followed.source.want({ pods: 'all' });
+    await expect.poll(names).toEqual(['default/here', 'default/there']);
+    expect(followed.store.pods.get('default/there')?.podIPs).toEqual(['10.1.0.2']);
+    followed.source.want({ pods: 'own' });
+    await expect.poll(names).toEqual(['default/here']);
+    await phase('here', 'Succeeded', '10.1.0.1');
+    await expect.poll(names).toEqual([]);
+    followed.source.want({ pods: 'all' });
+    await expect.poll(names).toEqual(['default/there']);
+    followed.source.want({ pods: 'none', imports: true });
+    expect(names()).toEqual([]);
+    await followed.isCurrent();
+    const states = followed.source.status.resources.map(({ path, state }) => `${state} ${path}`);
+    // The server knows nothing of other clusters.
+    expect(states.at(-1)).toMatch(/^absent .*serviceimports$/);
+    for (const name of ['here', 'there']) {
+      await plane.api('DELETE', `${pods}/${name}?gracePeriodSeconds=0`);
+    }
+  });
+
   it('follows a server whose data went back in time', async () => {
     await create('a');
     using followed = follow(kubeconfigAccess(plane.kubeconfig('podwire')));

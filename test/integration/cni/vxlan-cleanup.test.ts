@@ -32,7 +32,7 @@ describe('vxlan ADD that fails', () => {
 });
 
 describe('vxlan GC', () => {
-  it('removes what leads to peers that left, devices of before, and attachments, but nothing else', () => {
+  it('removes what leads to peers that left, and attachments, but nothing else', () => {
     const first = call(1, 'ADD', config(1));
     expect(first.status).toBe(0);
     expect(call(1, 'ADD', config(1), { CNI_IFNAME: 'eth1' }).status).toBe(0);
@@ -49,8 +49,30 @@ describe('vxlan GC', () => {
     // Only ADD adds: a peer that came is not GC's to program.
     expect(call(1, 'GC', config(1, valid))).toMatchObject(success);
     expect(overlay(1)).toHaveLength(6);
-    expect(call(1, 'GC', config(1, { id: 7, peers, ...valid }))).toMatchObject(success);
-    expect(hasDevice()).toBe(false);
+    // Nor is it to take away what the next ADD will replace.
+    expect(call(1, 'GC', config(1, { id: 7, peers: [], ...valid }))).toMatchObject(success);
+    expect(overlay(1)).toHaveLength(6);
+  });
+
+  it('does without the ranges that the runtime gives to ADD alone', () => {
+    const { dataDir } = config(1).ipam as { dataDir: string };
+    const ipam = { type: 'host-local', dataDir };
+    const ipRanges = [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:244:0:1::/64' }]];
+    const peers = [...entriesOf(2), ...entriesOf(3)];
+    const added = call(1, 'ADD', config(1, { ipam, peers, runtimeConfig: { ipRanges } }));
+    expect(added.status).toBe(0);
+    expect(overlay(1)).toHaveLength(10);
+    const valid = { 'cni.dev/valid-attachments': [{ containerID: 'a', ifname: 'eth0' }] };
+    for (const given of [ipam, { ...ipam, subnet: '10.244.1.0/24' }]) {
+      expect(call(1, 'GC', config(1, { ipam: given, peers, ...valid }))).toMatchObject(success);
+      expect(overlay(1)).toHaveLength(10);
+    }
+    expect(exec('ip', '-br', 'addr', 'show', 'vxlan.1')).toContain('fd00:244:0:1::/128');
+    const capabilities = { ipRanges: true };
+    expect(call(1, 'STATUS', config(1, { ipam, peers, capabilities }))).toMatchObject(success);
+    const left = config(1, { ipam, peers: entriesOf(3), ...valid });
+    expect(call(1, 'GC', left)).toMatchObject(success);
+    expect(overlay(1)).toHaveLength(5);
   });
 
   it('forwards to bridge and IPAM although the peers can not be read', () => {

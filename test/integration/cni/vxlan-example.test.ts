@@ -6,11 +6,11 @@ import { Runner } from '../../../src/cni/runner/runner.ts';
 import { Netns } from '../../../src/sys/netns.ts';
 import { ask, startEcho } from './echo-server.ts';
 import { CNI_BIN } from './plugin-fixture.ts';
-import { NODES, type NodeNumber, useOverlay } from './vxlan-fixture.ts';
+import { NODES, type NodeNumber, success, useOverlay } from './vxlan-fixture.ts';
 
 /* `examples/overlay` as it stands: one configuration and one lease file for all nodes. */
 
-const { node, path, podPath, reaches } = useOverlay('vxex');
+const { node, call, path, podPath, reaches, overlay } = useOverlay('vxex');
 const EXAMPLE = join(import.meta.dirname, '../../../examples/overlay');
 
 /** The example, with the system's paths replaced. */
@@ -57,6 +57,12 @@ describe('examples/overlay', () => {
     // A port of the other node, where the pod is not known by its own address.
     expect(ask(client, 'tcp', '192.0.2.2', 80)).toBe('pod-2 192.0.2.1');
     for (const each of NODES) {
+      // Capabilities are given to ADD, and to neither of these.
+      const [{ raw } = { raw: {} }] = list.plugins;
+      const config = { ...raw, cniVersion: '1.1.0', name: list.name };
+      expect(call(each, 'STATUS', config)).toMatchObject(success);
+      node(each).netns.run(() => runnerOf(each).gc(list, [request(each)]));
+      expect(overlay(each)).toHaveLength(10);
       node(each).netns.run(() => runnerOf(each).del(list, request(each)));
     }
     expect(reaches(1, '10.244.2.2')).toBe(false);

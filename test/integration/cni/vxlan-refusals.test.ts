@@ -40,8 +40,8 @@ describe('vxlan refuses', () => {
     ],
     [
       'subnets',
-      { ipam: {} },
-      'subnets: expected the subnets of this node, unless ipam has the ranges of host-local, got nothing',
+      { ipam: {}, peers: entriesOf(2) },
+      'subnets: expected the subnets of this node, unless ranges of ipam or peers have them, got nothing',
     ],
     ['peers', { peers: {} }, 'peers: expected a list, got {}'],
     [
@@ -91,7 +91,7 @@ describe('vxlan refuses', () => {
     [
       'network',
       { network: ['10.9.0.0/16'] },
-      'network: expected the networks of all nodes, with subnet 10.244.1.0/24 of this node, got ["10.9.0.0/16"]',
+      'network: expected the networks of all nodes, with subnet 10.244.1.0/24 of peer 192.0.2.1, got ["10.9.0.0/16"]',
     ],
     [
       'network',

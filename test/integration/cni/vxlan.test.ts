@@ -222,6 +222,10 @@ describe('vxlan ADD', () => {
     expect(addresses).toContain('10.245.1.0/32');
     // The node has that subnet no longer.
     expect(addresses).not.toContain('10.244.1.0/32');
+    // The list of all nodes has this one, too.
+    const listed = config(1, { ipam: {} });
+    expect(call(1, 'ADD', listed, { CNI_IFNAME: 'eth3' }).status).toBe(0);
+    expect(exec('ip', '-br', 'addr', 'show', 'vxlan.1')).toMatch(/10.244.1.0.*fd00:244:0:1::/);
   });
 
   it('reads peers from a lease file, and changes nothing while it can not be read', () => {

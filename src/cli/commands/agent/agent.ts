@@ -4,14 +4,14 @@ import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
+import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
 import {
-  type ProxyArgs,
-  type ProxyChoice,
-  proxySettings,
-  readConfig,
-  withProxyFlags,
-} from './proxy-options.ts';
-import { checkSources, type SourceArgs, sourceOptions, withSourceFlags } from './source-options.ts';
+  checkSources,
+  hasFlags,
+  type SourceArgs,
+  sourceOptions,
+  withSourceFlags,
+} from './source-options.ts';
 
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'beside-kube-proxy': boolean;
@@ -31,7 +31,7 @@ export const agentCommand: CommandModule<object, Args> = {
       })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
-        checkSources(sourcesBy(args, proxySettings(args, [])));
+        checkSources(args, proxySettings(args, []).settings.kubeconfig);
         dnsOptions(args);
         return true;
       })
@@ -41,19 +41,17 @@ export const agentCommand: CommandModule<object, Args> = {
   handler: run,
 };
 
-/** The flags of the sources, and the kubeconfig that a configuration names. */
-function sourcesBy(args: SourceArgs, { kubeconfig }: ProxyChoice): SourceArgs {
-  return kubeconfig === '' ? args : { ...args, kubeconfig };
-}
-
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
-  const choice = proxySettings(args, process.argv);
-  const { settings, unused, passedOver, text } = choice;
+  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
   const { config } = args;
   for (const { field, line } of unused) {
     log.warn({ config, line, field }, 'a field of the configuration is not used');
+  }
+  if (settings.kubeconfig !== '' && hasFlags(args)) {
+    const field = 'clientConnection.kubeconfig';
+    log.warn({ config, field }, 'flags say where objects come from, and not the configuration');
   }
   for (const flag of passedOver)
     log.warn({ config, flag: `--${flag}` }, '--config takes its place');
@@ -69,7 +67,7 @@ async function run(args: Args): Promise<void> {
   const agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(sourcesBy(args, choice)),
+      sources: sourceOptions(args, settings.kubeconfig),
       kubeProxy: settings,
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),

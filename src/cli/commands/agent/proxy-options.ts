@@ -126,13 +126,7 @@ export interface ProxyChoice extends KubeProxyConfig {
 export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyChoice {
   const { config: file } = args;
   if (file === undefined) {
-    return {
-      settings: settingsOfFlags(args),
-      kubeconfig: '',
-      unused: [],
-      passedOver: [],
-      text: '',
-    };
+    return { settings: settingsOfFlags(args), unused: [], passedOver: [], text: '' };
   }
   const read = readConfig(file);
   const config = readKubeProxyConfig(file, read, hostname());
@@ -141,11 +135,7 @@ export function proxySettings(args: ProxyArgs, given: readonly string[]): ProxyC
     override === ''
       ? config.settings.nodeName
       : at(BESIDE_CONFIG, () => nodeNameOf(override, hostname()));
-  const flags = [
-    ...Object.keys(FLAGS).filter((name) => name !== BESIDE_CONFIG),
-    // The server itself can still be said by --master.
-    ...(config.kubeconfig === '' ? [] : ['kubeconfig']),
-  ];
+  const flags = Object.keys(FLAGS).filter((name) => name !== BESIDE_CONFIG);
   const passedOver = flags.filter((name) =>
     given.some((word) => word === `--${name}` || word.startsWith(`--${name}=`)),
   );
@@ -178,6 +168,7 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
     port: number,
   ): BindAddress | undefined => at(name, () => parseBindAddress(args[name], port));
   return {
+    kubeconfig: '',
     nodeName: at(BESIDE_CONFIG, () => nodeNameOf(args[BESIDE_CONFIG], hostname())),
     detectLocalMode,
     clusterCIDRs: at('cluster-cidr', () => parseClusterCIDRs(list('cluster-cidr'))),

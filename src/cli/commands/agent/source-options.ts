@@ -49,8 +49,11 @@ export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
     });
 }
 
-/** Refuses flags that do not go together. Throws an Error that names them. */
-export function checkSources(args: SourceArgs): void {
+/**
+ * Refuses flags that do not go together, and none at all where the configuration of the proxy names no
+ * kubeconfig either. Throws an Error that names them.
+ */
+export function checkSources(args: SourceArgs, configured: string): void {
   for (const flag of ['manifests', 'kubeconfig', 'master'] as const) {
     if (args[flag] !== '') continue;
     const expected = { manifests: 'a directory', kubeconfig: 'a file', master: 'a URL' }[flag];
@@ -60,13 +63,22 @@ export function checkSources(args: SourceArgs): void {
   if (args['in-cluster'] && hasServer) {
     throw new Error('--in-cluster: expected neither --kubeconfig nor --master beside it');
   }
-  if (args.manifests !== undefined || hasServer || args['in-cluster']) return;
+  if (hasFlags(args) || configured !== '') return;
   throw new Error('expected a source: --manifests, --kubeconfig, --master or --in-cluster');
 }
 
-/** What the flags mean; reads the files they name. Throws AccessError. */
-export function sourceOptions(args: SourceArgs): SourceOptions {
-  const kube = accessOf(args);
+/** Whether a flag says where the objects come from, so that nothing else does. */
+export function hasFlags(args: SourceArgs): boolean {
+  const { manifests, kubeconfig, master } = args;
+  return [manifests, kubeconfig, master].some((flag) => flag !== undefined) || args['in-cluster'];
+}
+
+/**
+ * What the flags mean, or without any the `configured` kubeconfig; reads the files they name. Throws
+ * AccessError.
+ */
+export function sourceOptions(args: SourceArgs, configured: string): SourceOptions {
+  const kube = hasFlags(args) ? accessOf(args) : kubeconfigAccess(configured);
   return {
     ...(args.manifests === undefined ? {} : { manifests: args.manifests }),
     ...(kube === undefined ? {} : { kube }),

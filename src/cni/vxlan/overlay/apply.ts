@@ -15,7 +15,7 @@ import {
 } from '../../../netlink/route/route.ts';
 import { EEXIST } from '../../../sys/errno.ts';
 import { type FileLock, lockFile } from '../../../sys/flock.ts';
-import { ensureDevice, findDevice, removeDevices } from './device.ts';
+import { ensureDevice, findDevice } from './device.ts';
 import { type Actual, difference, PROTOCOL_PODWIRE } from './difference.ts';
 import { OverlayError } from './error.ts';
 import type { Entries, Overlay } from './plan.ts';
@@ -62,12 +62,15 @@ export function reconcileOverlay(connection: RouteConnection, overlay: Overlay):
   addEntries(connection, link, missing);
 }
 
-/** As reconcileOverlay, but only removes. */
+/**
+ * Removes what leads to nodes that left, and nothing else: the device and its addresses stay, for what
+ * should be in their place is not made here. The caller holds the lock.
+ */
 export function pruneOverlay(connection: RouteConnection, { device, entries }: Overlay): void {
   const link = findDevice(connection, device);
-  removeDevices(connection, device.owner, link);
   if (link === undefined) return;
-  removeEntries(connection, link, difference(entries, readActual(connection, link)).stale);
+  const { stale } = difference(entries, readActual(connection, link));
+  removeEntries(connection, link, { ...stale, addresses: [] });
 }
 
 /** A packet that has a route finds the rest there. */

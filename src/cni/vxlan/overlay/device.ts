@@ -96,7 +96,7 @@ function mend(connection: RouteConnection, { mac, mtu, owner }: Device, link: Li
 }
 
 /** Removes the network's devices, all but one: those it had under another id. */
-export function removeDevices(
+function removeDevices(
   connection: RouteConnection,
   owner: DeviceOwner,
   kept: Link | undefined,

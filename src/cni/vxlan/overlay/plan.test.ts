@@ -61,6 +61,11 @@ describe('planOverlay', () => {
     ]);
   });
 
+  it('has all peers where nobody says what the node itself has', () => {
+    const nodes = [peer('10.244.2.0/24', '192.0.2.2'), peer('fd00:2::/64', '192.0.2.2')];
+    expect(entries(node({ subnets: [] }), nodes)).toHaveLength(5);
+  });
+
   it('takes the MAC address that the others read in the list for its device', () => {
     const macIn = (...nodes: Peer[]): string => `${planOverlay(node(), nodes).device.mac}`;
     expect(macIn()).toBe('02:01:c0:00:02:01');

@@ -29,7 +29,7 @@ export interface OverlayNode {
   readonly underlayMtu: number;
   /** By default the largest the underlay carries. */
   readonly mtu?: number | undefined;
-  /** The subnets of this node's pods. */
+  /** The subnets of this node's pods; none where nobody says them, which is enough to `pruneOverlay`. */
   readonly subnets: readonly Prefix[];
   readonly owner: DeviceOwner;
 }
@@ -73,6 +73,11 @@ export function othersThan(local: Addr, nodes: readonly Peer[]): Peer[] {
   return nodes.filter(({ endpoint }) => !endpoint.equals(local));
 }
 
+/** The subnets of this node, where a list of all nodes has them. */
+export function subnetsOf(local: Addr, nodes: readonly Peer[]): Prefix[] {
+  return nodes.filter(({ endpoint }) => endpoint.equals(local)).map(({ subnet }) => subnet);
+}
+
 /**
  * The overlay of a node: its device, and for each peer a route to its subnet by way of the subnet's
  * first address, the MAC address of that, and the endpoint behind the MAC address, as flannel has
@@ -81,7 +86,8 @@ export function othersThan(local: Addr, nodes: readonly Peer[]): Peer[] {
  */
 export function planOverlay(node: OverlayNode, nodes: readonly Peer[]): Overlay {
   const { id, port, local, underlayIndex, subnets, owner } = node;
-  const families = new Set(subnets.map(({ addr }) => addr.family));
+  const known = subnets.length > 0 ? subnets : nodes.map(({ subnet }) => subnet);
+  const families = new Set(known.map(({ addr }) => addr.family));
   const self = nodes.find(({ endpoint, mac }) => mac !== undefined && endpoint.equals(local));
   const peers = othersThan(local, nodes)
     .filter(({ subnet }) => families.has(subnet.addr.family))
