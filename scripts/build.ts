@@ -3,6 +3,7 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -11,26 +12,33 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
-import { PLUGIN_TYPES } from '../src/cni/executable.ts';
 import { Elf } from './elf.ts';
 import { dropLibatomic } from './libatomic.ts';
 
 /*
  * `make build`: dist/podwire and dist/cni/<type>, one file on disk under all names. It holds Node
  * itself (a single executable application), and as assets that are loaded when they are wanted the
- * plugins, compiled ahead, the command line and the DNS worker.
+ * command line, the DNS worker and the plugins, each with what it needs and compiled ahead.
  */
 
 const root = join(import.meta.dirname, '..');
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const ENTRY = 'entry.cjs';
-/** What src/entry.ts runs, as scripts of one function. */
-const WRAPPED = ['plugins.cjs', 'cli.cjs'];
+/** The main script of the executable. */
+const ENTRY = 'entry';
+const COMMAND_LINE = 'cli/main';
+/** What runs in threads of its own, and not by src/entry.ts. */
+const WORKER = 'dns/udp-worker';
+const PLUGINS = 'cni/main';
+/** The names of the plugins' executables. */
+const types = readdirSync(join(root, 'src', PLUGINS))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -'.ts'.length));
+const plugins = types.map((type) => `${PLUGINS}/${type}`);
 
-/** Plugins are a quarter of a megabyte; the command line with its packages would be five times that. */
-const PLUGINS_BYTES_MAX = 350_000;
+/** Plugins are a fifth of a megabyte; the command line with its packages would be five times that. */
+const PLUGIN_BYTES_MAX = 300_000;
 
 /** What the executable's Node is told: what was compiled ahead holds under the same alone. */
 const EXEC_ARGV = [
@@ -41,23 +49,26 @@ const EXEC_ARGV = [
   '--min-semi-space-size=2',
 ];
 
+/** CommonJS as a script of one function, for `runBundle` of src/entry.ts. */
 const WRAPPER = {
   banner: '(function (require, module, exports, __filename, __dirname) {',
   footer: '\n})',
 };
 
-async function bundle(input: string, file: string, external: string[]): Promise<void> {
+/** Bundles the module `name` of src with all it imports into one file. */
+async function bundle(name: string): Promise<void> {
   const result = await rolldown({
-    input: join(root, input),
+    input: join(root, `src/${name}.ts`),
     platform: 'node',
     logLevel: 'silent',
-    external,
+    // The other bundles take the place of what it imports where there is no executable.
+    external: name === ENTRY ? [join(root, `src/${COMMAND_LINE}.ts`)] : [],
   });
   await result.write({
-    file: join(build, file),
+    file: join(build, `${name}.cjs`),
     format: 'cjs',
     codeSplitting: false,
-    ...(WRAPPED.includes(file) ? WRAPPER : {}),
+    ...([ENTRY, WORKER].includes(name) ? {} : WRAPPER),
     // Without comments and space; names stay, for whoever reads a stack trace.
     minify: { compress: false, mangle: false },
   });
@@ -66,35 +77,26 @@ async function bundle(input: string, file: string, external: string[]): Promise<
 
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build, { recursive: true });
-const bundles = {
-  'plugins.cjs': 'src/cni/executable.ts',
-  'cli.cjs': 'src/cli/main.ts',
-  'dns-worker.cjs': 'src/dns/udp-worker.ts',
-};
-await Promise.all([
-  bundle('src/entry.ts', ENTRY, [
-    join(root, bundles['plugins.cjs']),
-    join(root, bundles['cli.cjs']),
-  ]),
-  ...Object.entries(bundles).map(([file, input]) => bundle(input, file, [])),
-]);
-const pluginsBytes = statSync(join(build, 'plugins.cjs')).size;
-if (pluginsBytes > PLUGINS_BYTES_MAX) {
-  throw new Error(`plugins.cjs has ${pluginsBytes} bytes; what is in it that no plugin needs?`);
+await Promise.all([ENTRY, COMMAND_LINE, WORKER, ...plugins].map(bundle));
+for (const plugin of plugins) {
+  const { size } = statSync(join(build, `${plugin}.cjs`));
+  if (size > PLUGIN_BYTES_MAX) {
+    throw new Error(`${plugin}.cjs has ${size} bytes; what is in it that no plugin needs?`);
+  }
 }
 execFileSync(process.execPath, [
   ...EXEC_ARGV,
   join(root, 'scripts/code-cache.ts'),
-  join(build, 'plugins.cjs'),
-  join(build, 'plugins.cache'),
+  ...plugins.map((plugin) => join(build, plugin)),
 ]);
-const assets = [...Object.keys(bundles), 'plugins.cache'];
+const assets = [COMMAND_LINE, WORKER, ...plugins].map((name) => `${name}.cjs`);
+assets.push(...plugins.map((plugin) => `${plugin}.cache`));
 
 const config = join(build, 'sea.json');
 writeFileSync(
   config,
   JSON.stringify({
-    main: join(build, ENTRY),
+    main: join(build, `${ENTRY}.cjs`),
     output: join(build, 'podwire'),
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
@@ -111,11 +113,11 @@ chmodSync(join(build, 'podwire'), 0o755);
 mkdirSync(join(dist, 'cni'), { recursive: true });
 // Renaming over the old file leaves processes that run it alone, where writing into it would fail.
 renameSync(join(build, 'podwire'), join(dist, 'podwire'));
-for (const type of PLUGIN_TYPES) {
+for (const type of types) {
   const temporary = join(dist, 'cni', `.${type}`);
   rmSync(temporary, { force: true });
   linkSync(join(dist, 'podwire'), temporary);
   renameSync(temporary, join(dist, 'cni', type));
 }
 rmSync(build, { recursive: true, force: true });
-process.stdout.write(`dist/podwire, dist/cni/{${PLUGIN_TYPES.join(',')}}\n`);
+process.stdout.write(`dist/podwire, dist/cni/{${types.join(',')}}\n`);

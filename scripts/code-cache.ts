@@ -3,15 +3,18 @@ import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 /*
- * Compiles a script ahead, all of its functions: `code-cache.ts <script> <cache>`. V8 takes the result
- * only under the flags it was made under, so this runs under those of the executable.
+ * Compiles scripts ahead, all of their functions: `code-cache.ts <path>...` makes `<path>.cache` of
+ * `<path>.cjs`. V8 takes the result only under the flags it was made under, so this runs under those
+ * of the executable.
  */
 
-const [script = '', cache = ''] = process.argv.slice(2);
-const source = readFileSync(script, 'utf8');
-setFlagsFromString('--no-lazy');
-const compiled = new Script(source, { filename: script });
-setFlagsFromString('--lazy');
-writeFileSync(cache, compiled.createCachedData());
-const { cachedDataRejected } = new Script(source, { cachedData: readFileSync(cache) });
-if (cachedDataRejected !== false) throw new Error(`${script}: V8 refuses what it compiled`);
+for (const path of process.argv.slice(2)) {
+  const source = readFileSync(`${path}.cjs`, 'utf8');
+  setFlagsFromString('--no-lazy');
+  const script = new Script(source, { filename: path });
+  setFlagsFromString('--lazy');
+  const cachedData = script.createCachedData();
+  writeFileSync(`${path}.cache`, cachedData);
+  const { cachedDataRejected } = new Script(source, { cachedData });
+  if (cachedDataRejected !== false) throw new Error(`${path}: V8 refuses what it compiled`);
+}

@@ -11,6 +11,6 @@ export function selfCommand(): readonly [string, ...string[]] {
 /** Starts a DNS worker from where this executable holds it; undefined in a source tree. */
 export function workerSpawner(): ((options: WorkerOptions) => Worker) | undefined {
   if (!isSea()) return undefined;
-  const code = getAsset('dns-worker.cjs', 'utf8');
+  const code = getAsset('dns/udp-worker.cjs', 'utf8');
   return (options) => new Worker(code, { ...options, eval: true });
 }

@@ -1,47 +1,22 @@
 import { readSync, writeSync } from 'node:fs';
 import { exitNow } from '../sys/exit.ts';
-import { bridge } from './bridge/plugin.ts';
 import { hostLocal } from './host-local-ipam/plugin.ts';
-import { ipvlan } from './ipvlan/plugin.ts';
-import { loopback } from './loopback/plugin.ts';
-import { macvlan } from './macvlan/plugin.ts';
-import { portmap } from './portmap/plugin.ts';
 import type { Plugin } from './protocol/plugin.ts';
 import { runPlugin } from './protocol/run.ts';
-import { ptp } from './ptp/plugin.ts';
 import { staticIpam } from './static/plugin.ts';
-import { vxlanPlugin } from './vxlan/plugin.ts';
-
-/** It wires its pods by bridge, which it is given and does not import. */
-const vxlan = vxlanPlugin(bridge);
-
-const plugins: ReadonlyMap<string, Plugin> = new Map(
-  [bridge, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, staticIpam, vxlan].map((plugin) => [
-    plugin.type,
-    plugin,
-  ]),
-);
 
 /** Those that give addresses; a plugin that wires a pod is never another one's IPAM. */
 const ipamPlugins: ReadonlyMap<string, Plugin> = new Map(
   [hostLocal, staticIpam].map((plugin) => [plugin.type, plugin]),
 );
 
-/** The names the executable answers to as a plugin. */
-export const PLUGIN_TYPES: readonly string[] = [...plugins.keys()];
-
 /** A configuration is a few kilobytes; what is longer is not one. */
 const STDIN_BYTES_MAX = 16 << 20;
 /** What a pipe holds. */
 const STDIN_CHUNK_BYTES = 64 << 10;
 
-/**
- * Acts as the plugin of the name `type` on this process's environment, stdin and stdout, and ends the
- * process. Gives false when there is no such plugin.
- */
-export function runAsPlugin(type: string): boolean {
-  const plugin = plugins.get(type);
-  if (plugin === undefined) return false;
+/** Acts as the plugin on this process's environment, stdin and stdout, and ends the process. */
+export function runAsPlugin(plugin: Plugin): void {
   const status = runPlugin(plugin, {
     env: process.env,
     readStdin,
@@ -50,7 +25,6 @@ export function runAsPlugin(type: string): boolean {
     inProcess: ipamPlugins,
   });
   exitNow(status);
-  return true;
 }
 
 function readStdin(): string {

@@ -26,7 +26,18 @@ const signatures = {
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
   ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
+  memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
+  pipe2: { arguments: ['buffer', 'i32'], return: 'i32' },
+  poll: { arguments: ['buffer', 'u64', 'i32'], return: 'i32' },
+  /** Gives the errno itself. */
+  posix_spawn: {
+    arguments: ['buffer', 'buffer', 'buffer', 'pointer', 'buffer', 'buffer'],
+    return: 'i32',
+  },
+  posix_spawn_file_actions_adddup2: { arguments: ['buffer', 'i32', 'i32'], return: 'i32' },
+  posix_spawn_file_actions_destroy: { arguments: ['buffer'], return: 'i32' },
+  posix_spawn_file_actions_init: { arguments: ['buffer'], return: 'i32' },
   recvfrom: {
     arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'],
     return: 'i64',
@@ -42,6 +53,7 @@ const signatures = {
   syscall: { arguments: ['i64', 'i64', 'buffer', 'u64'], return: 'i64' },
   umount2: { arguments: ['buffer', 'i32'], return: 'i32' },
   unshare: { arguments: ['i32'], return: 'i32' },
+  waitpid: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
 } as const satisfies FunctionDefinitions;
 
 /** The libc functions, typed. Results are raw: use `check` or compare with -1 and read `errno()`. */

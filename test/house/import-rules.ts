@@ -303,7 +303,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/entry.ts',
-    ['src/cni/executable.ts', 'src/cli/main.ts'],
+    ['src/cli/main.ts'],
     'every plugin loads this file, so it chooses and does nothing else',
   ),
 ];

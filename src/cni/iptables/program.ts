@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { chainList } from '../../netlink/nftables/list.ts';
+import { runProgram } from '../../sys/program.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { parseSaved, type SavedTable } from './save.ts';
 
@@ -56,19 +57,14 @@ export function restoreNat(family: 4 | 6, lines: readonly string[]): void {
 
 /** Runs a program and gives its output. Throws CniError with what it says. */
 function run(program: string, args: readonly string[], input: string): string {
-  const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const { status, signal, stdout, stderr, error } = spawnSync(findProgram(program), args, {
+  const { status, signal, stdout, stderr } = runProgram(findProgram(program), args, {
     input,
-    encoding: 'utf8',
-    maxBuffer: OUTPUT_BYTES_MAX,
-    timeout: TIMEOUT_MS,
-    killSignal: 'SIGKILL',
+    timeoutMs: TIMEOUT_MS,
+    outputBytesMax: OUTPUT_BYTES_MAX,
   });
-  if (error === undefined && status === 0) return stdout;
-  const how = signal === null ? `exit status ${status}` : `killed by ${signal}`;
-  // What ends before it has read everything says itself why.
-  const isCut = error !== undefined && 'code' in error && error.code === 'EPIPE' && status !== 0;
-  const details = error === undefined || isCut ? `${how}: ${stderr.trim()}` : error.message;
+  if (status === 0) return stdout;
+  const how = signal === undefined ? `exit status ${status}` : `killed by signal ${signal}`;
+  const details = `${how}: ${stderr.trim()}`;
   throw new CniError(CNI_CODE.internal, `failed to run ${program}`, details);
 }
 

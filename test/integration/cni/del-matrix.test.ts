@@ -23,6 +23,7 @@ beforeEach(() => {
   writeFileSync(join(dataDir, 'plain'), '');
   createNamedNetns(podPath);
   node.exec('ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'up1');
+  node.exec('ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'up0');
   node.exec('ip', 'link', 'set', 'up0', 'up');
 });
 afterEach(() => {
@@ -63,6 +64,14 @@ const ptp = (ipMasqBackend: string): Json => ({
   ipMasqBackend,
   ipam: hostLocal(),
 });
+const vxlan = (more: Json): Json => ({
+  ...bridge(more),
+  type: 'vxlan',
+  id: 1,
+  master: 'up0',
+  network: ['10.1.0.0/16', 'fd00:1::/48'],
+  peers: [{ subnet: '10.1.3.0/24', endpoint: '192.0.2.2' }],
+});
 const portmap = (more: Json = {}): Json => ({
   ...base,
   type: 'portmap',
@@ -81,6 +90,11 @@ const SUBJECTS: readonly Subject[] = [
   { title: 'bridge without IPAM', chain: () => [bridge({ ipam: {} })], master: 'br0' },
   ...['nftables', 'iptables'].flatMap((backend): Subject[] => [
     { title: `ptp with ipMasq by ${backend}`, chain: () => [ptp(backend)] },
+    {
+      title: `vxlan with ipMasq by ${backend} and macspoofchk`,
+      chain: () => [vxlan({ ipMasq: true, ipMasqBackend: backend, macspoofchk: true })],
+      master: 'up0',
+    },
     {
       title: `bridge with ipMasq by ${backend} and macspoofchk`,
       chain: () => [bridge({ ipMasq: true, ipMasqBackend: backend, macspoofchk: true })],
@@ -133,7 +147,7 @@ const CELLS: readonly Cell[] = [
     title: 'the interface is gone',
     happens: ({ title }) => {
       if (podLinks().includes('eth0')) inPod('ip', 'link', 'del', 'eth0');
-      else expect(title).not.toMatch(/bridge|ptp|macvlan/);
+      else expect(title).not.toMatch(/bridge|ptp|vxlan|macvlan/);
     },
   },
   {
@@ -209,7 +223,9 @@ function traces(): string[] {
   const network = join(dataDir, 'net');
   const files = existsSync(network) ? readdirSync(network) : [];
   return [
-    ...linksOf(node.exec('ip', '-j', 'link')).filter((name) => !/^(lo|br0|up[01])$/.test(name)),
+    ...linksOf(node.exec('ip', '-j', 'link')).filter(
+      (name) => !/^(lo|br0|vxlan\.1|up[01])$/.test(name),
+    ),
     ...rules.filter((line) => isOfPod.test(line)).map((line) => line.trim()),
     ...files.filter((name) => !/^(lock|last_reserved_ip\.[01])$/.test(name)),
   ];

@@ -162,6 +162,12 @@ const contracts: Record<keyof typeof libc, () => void> = {
     expect(request[16]).toBe(1);
     expectErrno(libc.ioctl(-1, SIOCGIFINDEX, request), EBADF);
   },
+  memfd_create: () => {
+    const fd = libc.memfd_create(cString('podwire'), 0);
+    expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe('/memfd:podwire (deleted)');
+    opened.push(fd);
+    expectErrno(libc.memfd_create(cString('podwire'), 0x8000_0000), EINVAL);
+  },
   mount: () => {
     const target = join(directory, 'mount');
     mkdirSync(target);
@@ -172,6 +178,39 @@ const contracts: Record<keyof typeof libc, () => void> = {
     expect(libc.umount2(cString(target), MNT_DETACH)).toBe(0);
     const nowhere = cString(join(directory, 'nowhere'));
     expectErrno(libc.mount(nowhere, cString(target), cString('none'), BigInt(MS_BIND), 0n), ENOENT);
+  },
+  pipe2: () => {
+    const ends = new Int32Array(2);
+    expect(libc.pipe2(new Uint8Array(ends.buffer), SOCK_CLOEXEC)).toBe(0);
+    opened.push(...ends);
+    expect(readlinkSync(`/proc/self/fd/${ends[1]}`)).toMatch(/^pipe:/);
+    expectErrno(libc.pipe2(buffer(8), 1), EINVAL);
+  },
+  poll: () => {
+    const request = buffer(8);
+    new DataView(request.buffer).setInt32(0, socket(), true);
+    new DataView(request.buffer).setInt16(4, 4, true); // POLLOUT
+    expect(libc.poll(request, 1n, 1000)).toBe(1);
+    expect(new DataView(request.buffer).getInt16(6, true) & 4).toBe(4);
+    expectErrno(libc.poll(request, 0x7fff_ffffn, 0), EINVAL);
+  },
+  // Those of posix_spawn that succeed are in program.test.ts, with what they are for.
+  posix_spawn: () => {
+    const none = buffer(8);
+    const [actions, nowhere] = [buffer(256), cString(join(directory, 'nowhere'))];
+    expect(libc.posix_spawn(buffer(4), nowhere, actions, 0n, none, none)).toBe(ENOENT);
+  },
+  posix_spawn_file_actions_adddup2: () => {
+    expect(libc.posix_spawn_file_actions_adddup2(buffer(256), -1, 0)).toBe(EBADF);
+  },
+  posix_spawn_file_actions_destroy: () => {
+    expect(libc.posix_spawn_file_actions_destroy(buffer(256))).toBe(0);
+  },
+  posix_spawn_file_actions_init: () => {
+    const actions = buffer(256).fill(255);
+    expect(libc.posix_spawn_file_actions_init(actions)).toBe(0);
+    expect(actions.subarray(0, 8)).toEqual(buffer(8));
+    expect(actions[255]).toBe(255);
   },
   recvfrom: () => {
     const { fd, address } = receiver('recvfrom');
@@ -252,6 +291,11 @@ const contracts: Record<keyof typeof libc, () => void> = {
     expect(libc.setns(home, CLONE_NEWNET)).toBe(0);
     expect(inside).not.toBe(before);
     expectErrno(libc.unshare(1), EINVAL);
+  },
+  waitpid: () => {
+    const ECHILD = 10;
+    // Its success is in program.test.ts, too.
+    expectErrno(libc.waitpid(process.pid, buffer(4), 0), ECHILD);
   },
 };
 

@@ -1,0 +1,4 @@
+import { runAsPlugin } from '../executable.ts';
+import { hostLocal } from '../host-local-ipam/plugin.ts';
+
+runAsPlugin(hostLocal);

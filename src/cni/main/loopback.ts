@@ -1,0 +1,4 @@
+import { runAsPlugin } from '../executable.ts';
+import { loopback } from '../loopback/plugin.ts';
+
+runAsPlugin(loopback);

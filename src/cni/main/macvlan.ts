@@ -1,0 +1,4 @@
+import { runAsPlugin } from '../executable.ts';
+import { macvlan } from '../macvlan/plugin.ts';
+
+runAsPlugin(macvlan);
