@@ -103,7 +103,8 @@ export class NodeProxy implements Disposable {
   }
 
   #queued(state: ClusterState, touched: readonly string[]): void {
-    this.#health.queued();
+    // Until all Services are known nothing is asked of the kernel.
+    if (state.isComplete) this.#health.queued();
     const counts = this.#tracker.update(state, touched);
     this.#metrics.queued(counts, this.#tracker.pending);
   }

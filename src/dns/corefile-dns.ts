@@ -212,8 +212,26 @@ export class CorefileDns {
       await Promise.all(prepared.map((server) => server.discard()));
       await Promise.all([...opened.values()].map(({ server }) => server.stop()));
       for (const { followed } of zones.filter(isNew)) followed[Symbol.dispose]();
+      for (const { key } of listeners) if (!this.#servers.has(key)) this.#runtime.forget(key);
       throw error;
     }
+    try {
+      await this.#takeOver(listeners, opened, zones);
+    } catch (error) {
+      // Half of it is in force: there is no way back, and none forward either.
+      this.#options.onFailure(error as Error);
+      throw error;
+    }
+    this.#options.onNeeds?.(needsOf(configuration));
+    this.#published({ names: 0, tableBytes: 0, durationSeconds: 0, programming: [] });
+  }
+
+  /** Serves as was prepared, and stops what is wanted no more. */
+  async #takeOver(
+    listeners: readonly Listener[],
+    opened: ReadonlyMap<string, NamedServer>,
+    zones: readonly Zone[],
+  ): Promise<void> {
     const gone = [...this.#servers].filter(([key]) => !listeners.some((each) => each.key === key));
     for (const [key] of gone) this.#servers.delete(key);
     for (const [key, server] of opened) this.#servers.set(key, server);
@@ -222,8 +240,6 @@ export class CorefileDns {
     for (const [key] of gone) this.#runtime.forget(key);
     for (const zone of this.#zones) if (!zones.includes(zone)) zone.followed[Symbol.dispose]();
     this.#zones = zones;
-    this.#options.onNeeds?.(needsOf(configuration));
-    this.#published({ names: 0, tableBytes: 0, durationSeconds: 0, programming: [] });
   }
 
   async #open(listener: Listener, answering: Answering): Promise<NamedServer> {

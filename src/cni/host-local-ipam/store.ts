@@ -10,26 +10,21 @@ import { type Claims, isClaimOf, isUnfinished, ownerText, unfinishedName } from 
 /** The reference waits forever. A lock is held for milliseconds, so this is a long queue or a dead disk. */
 const LOCK_TIMEOUT_MS = 30_000;
 
+const ADDRESS_CHARACTERS = /^[0-9A-Fa-f:][0-9A-Fa-f:.]+$/;
+
 /**
  * A network's reservations, one file for each address, named by it and holding the container's id
  * and the interface's name: the reference plugin's format, so that both may work on one directory.
  */
 export class ReservationStore {
   readonly #directory: string;
-  /** Addresses that have a file, whatever is in it. */
-  readonly #addrs = new Map<string, Addr>();
-  readonly #unfinished: readonly string[];
-  #owners: Map<string, string> | undefined;
+  readonly #names: readonly string[];
+  #addrs: ReadonlyMap<string, Addr> | undefined;
+  #owners: ReadonlyMap<string, string> | undefined;
 
   private constructor(directory: string) {
     this.#directory = directory;
-    const names = listDirectory(directory);
-    for (const name of names) {
-      const addr = tryParseAddr(name);
-      // Who spells it otherwise is not of this trade.
-      if (addr !== undefined && `${addr}` === name) this.#addrs.set(name, addr);
-    }
-    this.#unfinished = names.filter(isUnfinished);
+    this.#names = listDirectory(directory);
   }
 
   /**
@@ -57,20 +52,20 @@ export class ReservationStore {
     return onDisk(directory, () => new ReservationStore(directory));
   }
 
-  /** Every address that is reserved, by whomever. */
+  /** Every address that is reserved, by whomever and whatever its file says. */
   reserved(): Iterable<Addr> {
-    return this.#addrs.values();
+    return this.#addrsByName().values();
   }
 
   isReserved(addr: Addr): boolean {
-    return this.#addrs.has(`${addr}`);
+    return this.#addrsByName().has(`${addr}`);
   }
 
   /** The addresses an attachment holds. */
   heldBy(attachment: Attachment): Addr[] {
     return this.#namesOf(attachment)
       .toSorted()
-      .flatMap((name) => this.#addrs.get(name) ?? []);
+      .flatMap((name) => tryParseAddr(name) ?? []);
   }
 
   /** Reserves an address for the range set. Gives false when it is reserved already. */
@@ -104,7 +99,7 @@ export class ReservationStore {
   /** Frees all an attachment holds. Nothing held is fine. */
   release(attachment: Attachment): void {
     for (const name of this.#namesOf(attachment)) this.#remove(name);
-    for (const name of this.#unfinished) {
+    for (const name of this.#names) {
       if (isClaimOf(attachment, name)) this.#remove(name);
     }
   }
@@ -116,9 +111,9 @@ export class ReservationStore {
   releaseOthers(valid: readonly Attachment[]): void {
     const kept = new Set(valid.flatMap((each) => [ownerText(each), each.containerId]));
     for (const [name, owner] of this.#ownersByName()) {
-      if (!kept.has(owner)) this.#remove(name);
+      if (!kept.has(owner) && isAddress(name)) this.#remove(name);
     }
-    for (const name of this.#unfinished) this.#remove(name);
+    for (const name of this.#names.filter(isUnfinished)) this.#remove(name);
   }
 
   /** Takes back what `reserve` did. */
@@ -133,18 +128,32 @@ export class ReservationStore {
     // Who wrote the id alone meant any interface.
     const found =
       own.length > 0 ? own : owners.filter(([, each]) => each === attachment.containerId);
-    return found.map(([name]) => name);
+    return found.map(([name]) => name).filter(isAddress);
+  }
+
+  #addrsByName(): ReadonlyMap<string, Addr> {
+    if (this.#addrs !== undefined) return this.#addrs;
+    const addrs = new Map<string, Addr>();
+    for (const name of this.#names) {
+      const addr = tryParseAddr(name);
+      if (addr !== undefined) addrs.set(name, addr);
+    }
+    this.#addrs = addrs;
+    return addrs;
   }
 
   /** What the files say, all of which are read: nothing but their content tells whose they are. */
   #ownersByName(): ReadonlyMap<string, string> {
     if (this.#owners !== undefined) return this.#owners;
-    this.#owners = new Map();
-    for (const name of this.#addrs.keys()) {
-      const owner = readOwner(join(this.#directory, name));
-      if (owner !== undefined) this.#owners.set(name, owner);
+    const owners = new Map<string, string>();
+    for (const name of this.#names) {
+      // Whether it is an address is asked of those few that matter.
+      if (!ADDRESS_CHARACTERS.test(name)) continue;
+      const owner = readOwner(`${this.#directory}/${name}`);
+      if (owner !== undefined) owners.set(name, owner);
     }
-    return this.#owners;
+    this.#owners = owners;
+    return owners;
   }
 
   #remove(name: string): void {
@@ -170,6 +179,10 @@ export function onDisk<T>(directory: string, work: () => T): T {
     const text = `data directory "${directory}": ${error.message}`;
     throw new CniError(CNI_CODE.io, text, '', { cause: error });
   }
+}
+
+function isAddress(name: string): boolean {
+  return tryParseAddr(name) !== undefined;
 }
 
 function lastName(setIndex: number): string {

@@ -41,7 +41,8 @@ export class UdpThread {
   readonly sender: UdpReplySender;
   readonly #socket: UdpSocket;
   readonly #options: ThreadOptions;
-  readonly #reader = takeReaderNumber();
+  /** Its number among the readers of tables, from the first worker on. */
+  #reader: number | undefined;
   /** By zone; those of zones that are no more keep what was counted. */
   readonly #counters = new Map<string, Counters>();
   #running: Running | undefined;
@@ -61,6 +62,7 @@ export class UdpThread {
 
   /** Starts a worker that waits for `commit` or `discard`. Rejects with what ended it instead. */
   async prepare({ routes, answerer, sharedAnswers }: ThreadConfig): Promise<void> {
+    this.#reader ??= takeReaderNumber();
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const counters = new Map(
       routes.labels.map((zone) => [zone, this.#counters.get(zone) ?? new Counters()]),
@@ -110,7 +112,8 @@ export class UdpThread {
     const old = this.#running;
     this.#running = undefined;
     await Promise.all([this.discard(), ...(old === undefined ? [] : [end(old, CONTROL.STOP)])]);
-    giveReaderNumberBack(this.#reader);
+    if (this.#reader !== undefined) giveReaderNumberBack(this.#reader);
+    this.#reader = undefined;
   }
 
   #watch({ worker, control }: Running): void {

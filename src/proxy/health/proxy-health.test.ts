@@ -9,12 +9,14 @@ function healthAt() {
 }
 
 describe('ProxyHealth', () => {
-  it('is well for a while before the first sync, and not for ever', () => {
+  it('is well while there is nothing to do, and ill when the first sync never holds', () => {
     const { clock, health } = healthAt();
+    clock.ms = 5000;
     expect(health.isHealthy).toBe(true);
-    clock.ms = 999;
+    health.queued();
+    clock.ms = 5999;
     expect(health.isHealthy).toBe(true);
-    clock.ms = 1000;
+    clock.ms = 6000;
     expect(health.isHealthy).toBe(false);
     expect(health.report().lastUpdated).toBe('0001-01-01T00:00:00Z');
   });

@@ -19,7 +19,8 @@ export interface HealthReport {
 
 /**
  * Whether the kernel follows the Services soon enough: nothing that is to be done waits for longer
- * than a time. Before the first sync that time counts from the start.
+ * than a time. As long as the Services are not known there is nothing to do, and rules that are there
+ * go on; to be ended for that would help nobody.
  */
 export class ProxyHealth {
   readonly #timeoutMs: number;
@@ -32,7 +33,6 @@ export class ProxyHealth {
   constructor(timeoutMs: number, now: () => number = Date.now) {
     this.#timeoutMs = timeoutMs;
     this.#now = now;
-    this.#pendingSinceMs = now();
   }
 
   /** There is something to do, or an attempt to do it failed. */

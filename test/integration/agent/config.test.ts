@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { useNetns } from '../netns-fixture.ts';
 import { ask, eventually, RunningAgent } from './agent-fixture.ts';
 
@@ -8,13 +8,15 @@ const fixture = useNetns('config');
 const EXAMPLE = join(import.meta.dirname, '../../../examples/kube-proxy/config.yaml');
 const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
 
+const FILE = `/tmp/podwire-config-${process.pid}.yaml`;
+afterEach(() => rmSync(FILE, { force: true }));
+
 const sysctl = (name: string): string => fixture.exec('sysctl', '-n', name).trim();
 /** Starts an agent with a configuration that it finds beside its manifests. */
 async function configured(body: string, args: readonly string[] = []): Promise<RunningAgent> {
   fixture.exec('ip', 'link', 'set', 'lo', 'up');
-  const file = `/tmp/podwire-config-${process.pid}.yaml`;
-  writeFileSync(file, `${HEAD}${body}`);
-  return RunningAgent.start(fixture.name, [], ['--config', file, ...args]);
+  writeFileSync(FILE, `${HEAD}${body}`);
+  return RunningAgent.start(fixture.name, [], ['--config', FILE, ...args]);
 }
 
 describe('podwire agent --config', () => {
@@ -83,9 +85,29 @@ describe('podwire agent --config', () => {
     }
   });
 
+  it('is alive while it waits for the API server, whatever the period', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    writeFileSync(FILE, `${HEAD}iptables: {syncPeriod: 50ms}`);
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace: 'default' },
+      spec: { clusterIP: '10.96.0.20', clusterIPs: ['10.96.0.20'], ports: [{ port: 80 }] },
+    };
+    const args = ['--config', FILE, '--master', 'http://127.0.0.1:1', '--saved-state', ''];
+    await using agent = await RunningAgent.start(fixture.name, [service], args);
+    expect(agent.exitCode, agent.told()).toBeNull();
+    const get = (path: string) => ask(fixture.name, `http://127.0.0.1:10256${path}`);
+    // To ask takes longer than the two periods after which something that waits is an illness.
+    for (let time = 0; time < 5; time += 1) expect(get('/livez').status, agent.told()).toBe(200);
+    expect(get('/readyz').status).toBe(503);
+    // Not all Services are known, so nothing is taken from the kernel either.
+    expect(fixture.exec('nft', 'list', 'ruleset')).toBe('');
+  });
+
   it('ends when the file changes, so that it is read again', async () => {
     await using agent = await configured('');
-    writeFileSync(`/tmp/podwire-config-${process.pid}.yaml`, `${HEAD}mode: nftables\n`);
+    writeFileSync(FILE, `${HEAD}mode: nftables\n`);
     await eventually(() => expect(agent.exitCode).toBe(1));
     expect(agent.stderr).toContain('.yaml has changed');
   });

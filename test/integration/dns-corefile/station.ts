@@ -49,8 +49,12 @@ export class Station implements AsyncDisposable {
     });
   }
 
-  /** Makes the namespace; `agent` then starts the agent in it. */
-  static async open(tag: string, nameservers: readonly string[] = ['127.0.0.1']): Promise<Station> {
+  /** Makes the namespace, its resolv.conf with `more` lines; `start` then starts the agent in it. */
+  static async open(
+    tag: string,
+    nameservers: readonly string[] = ['127.0.0.1'],
+    more: readonly string[] = [],
+  ): Promise<Station> {
     const netns = `podwire-${tag}-${process.pid}`;
     const directory = mkdtempSync(join(tmpdir(), `${netns}-`));
     createNamedNetns(`/run/netns/${netns}`);
@@ -59,8 +63,8 @@ export class Station implements AsyncDisposable {
     ip('addr', 'add', `${DNS_ADDRESS}/32`, 'dev', 'lo');
     // What `ip netns exec` puts in the place of the machine's own file.
     mkdirSync(`/etc/netns/${netns}`, { recursive: true });
-    const lines = nameservers.map((each) => `nameserver ${each}\n`);
-    writeFileSync(`/etc/netns/${netns}/resolv.conf`, lines.join(''));
+    const lines = [...nameservers.map((each) => `nameserver ${each}`), ...more];
+    writeFileSync(`/etc/netns/${netns}/resolv.conf`, `${lines.join('\n')}\n`);
     using namespace = Netns.open(`/run/netns/${netns}`);
     const inside = namespace.run(() =>
       fork(join(import.meta.dirname, 'inside.ts'), { execArgv: ['--no-warnings'] }),
