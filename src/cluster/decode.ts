@@ -86,13 +86,15 @@ function decodeService(value: unknown): Service {
     throw new FieldError(['spec', 'clusterIPs'], 'expected "None" to stand alone');
   }
   const names = spec.ports.map((port) => port.name ?? '');
+  const taken = new Set<string>();
   names.forEach((name, index) => {
     if (names.length > 1 && name === '') {
       throw new FieldError(['spec', 'ports', index, 'name'], 'expected a name on each of several');
     }
-    if (names.indexOf(name) !== index) {
+    if (taken.has(name)) {
       throw new FieldError(['spec', 'ports', index, 'name'], `"${name}" is taken by another port`);
     }
+    taken.add(name);
   });
   return {
     kind: 'Service',
