@@ -5,6 +5,17 @@ const decodeService = (spec: object, status?: object) =>
   decodeObject({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec, status });
 
 describe('decodeObject', () => {
+  it('takes what the API server takes: an external name with a dot at its end, and any ports', () => {
+    const external = { type: 'ExternalName', externalName: 'www.example.com.' };
+    expect(decodeService(external)).toMatchObject({ externalName: 'www.example.com' });
+    const ports = Array.from({ length: 1_500 }, (_, index) => ({ name: `p${index}`, port: 80 }));
+    expect(decodeService({ ports })).toMatchObject({ ports: { length: 1_500 } });
+    const twice = [...ports, { name: 'p7', port: 81 }];
+    expect(() => decodeService({ ports: twice })).toThrow(
+      'spec.ports[1500].name: "p7" is taken by another port',
+    );
+  });
+
   it('reads how a Service wants its traffic sent, and leaves out what is at its default', () => {
     const spec = {
       type: 'LoadBalancer',

@@ -91,11 +91,10 @@ function decodeService(value: unknown): Service {
     if (names.length > 1 && name === '') {
       throw new FieldError(['spec', 'ports', index, 'name'], 'expected a name on each of several');
     }
-    const isTaken = taken.has(name);
-    taken.add(name);
-    if (isTaken) {
+    if (taken.has(name)) {
       throw new FieldError(['spec', 'ports', index, 'name'], `"${name}" is taken by another port`);
     }
+    taken.add(name);
   });
   return {
     kind: 'Service',

@@ -10,8 +10,7 @@ import { tryParsePrefix } from '../ipaddr/prefix.ts';
 
 const ENDPOINTS_MAX = 1000; // discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints"
 const ADDRESSES_MAX = 100;
-/** Of a slice, by discovery.k8s.io/v1; a Service can have more, in several slices. */
-const PORTS_MAX = 100;
+const PORTS_MAX = 20_000; // of a slice, as the API server has it; a Service has as many as fit
 /** Longer lists of anything else are refused; the API server has no smaller limit. */
 const LIST_MAX = 10_000;
 
@@ -30,6 +29,9 @@ const subdomain = (what: string) =>
     v.string(`expected ${what}, a string`),
     v.regex(SUBDOMAIN, `expected ${what}: labels of a-z, 0-9 and "-" with dots between`),
   );
+
+const text = (what: string) => v.string(`expected ${what}, a string`);
+const withoutFinalDot = v.transform((name: string) => name.replace(/\.$/, ''));
 
 const port = v.pipe(
   v.number('expected a port number from 1 to 65535'),
@@ -128,7 +130,10 @@ export const serviceSchema = v.object({
           v.maxLength(2, 'expected at most two addresses, one of each family'),
         ),
       ),
-      externalName: v.optional(subdomain('a DNS name')),
+      // The API takes one with a dot at its end, too; it means the same.
+      externalName: v.optional(
+        v.pipe(text('a DNS name'), withoutFinalDot, subdomain('a DNS name')),
+      ),
       ports: v.optional(
         v.pipe(
           v.array(
@@ -138,7 +143,7 @@ export const serviceSchema = v.object({
             ),
             'expected a list of ports',
           ),
-          v.maxLength(LIST_MAX, `expected at most ${LIST_MAX} ports`),
+          v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
         ),
         [],
       ),

@@ -18,7 +18,7 @@ export function kubeMissing(): string | undefined {
 }
 
 function etcd(): string | undefined {
-  return [peerProgram('etcd', 'etcd'), '/usr/bin/etcd'].find((path) => existsSync(path));
+  return [peerProgram('etcd', 'server'), '/usr/bin/etcd'].find((path) => existsSync(path));
 }
 
 /** An API server with its store, and a program that fills it. */

@@ -68,7 +68,11 @@ export class KubeClient implements Disposable {
         const release = () => query.signal.removeEventListener('abort', onAbort);
         return read(answer.body, this.origin, query.idleMs, release);
       }
-      if (answer.status === 401) this.#refused(connection);
+      if (answer.status === 401) {
+        // Credentials may be those of the connection, so the next request makes another.
+        this.#access.refused();
+        connection.retire();
+      }
       const problem = await statusMessage(answer.body);
       throw new KubeError(
         `${this.origin}${query.path}: ${answer.status}: ${problem}`,
@@ -103,16 +107,6 @@ export class KubeClient implements Disposable {
       if (this.#connection === made) this.#connection = undefined;
     });
     return made;
-  }
-
-  /** Credentials may be those of the connection, so the next request makes another. */
-  #refused(connection: Connection): void {
-    this.#access.refused();
-    this.#connection
-      ?.then((current) => {
-        if (current === connection) this.#connection = undefined;
-      })
-      .catch(() => {});
   }
 }
 

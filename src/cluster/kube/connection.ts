@@ -40,6 +40,8 @@ export interface Answer {
 export interface Connection extends Disposable {
   /** Whether it takes another request. */
   readonly isUsable: boolean;
+  /** Takes no more requests, and ends when those there are have. */
+  retire(): void;
   /** Sends a GET. Rejects with KubeError, or with the signal's reason. */
   get(
     path: string,
@@ -182,6 +184,10 @@ class Http2Connection implements Connection {
     };
   }
 
+  retire(): void {
+    this.#session.close();
+  }
+
   [Symbol.dispose](): void {
     this.#session.destroy();
   }
@@ -203,7 +209,7 @@ class Http2Connection implements Connection {
 
 /** A socket for each request, for servers without HTTP/2. */
 class Http1Connection implements Connection {
-  readonly isUsable = true;
+  isUsable = true;
   readonly #access: Access;
   readonly #connectTimeoutMs: number;
   /** The one that told that there is no HTTP/2. */
@@ -238,6 +244,11 @@ class Http1Connection implements Connection {
       retryAfter: message.headers['retry-after'],
       body: message,
     };
+  }
+
+  retire(): void {
+    this.isUsable = false;
+    this.#first?.destroy();
   }
 
   [Symbol.dispose](): void {

@@ -301,7 +301,7 @@ export class Reflector {
           else listing.objects.delete(this.#keyOf(object));
         } else {
           const key = this.#keyOf(object);
-          if (type === 'DELETED') this.#unreadable.delete(key);
+          if (type === 'DELETED') this.#readable(key);
           const value = type === 'DELETED' ? undefined : this.#decode(object, key);
           if (value !== undefined || type === 'DELETED') changes.set(key, value);
         }
@@ -318,7 +318,7 @@ export class Reflector {
     version: string,
   ): void {
     for (const key of this.#unreadable.keys()) {
-      if (!unreadable.has(key)) this.#unreadable.delete(key);
+      if (!unreadable.has(key)) this.#readable(key);
     }
     this.#version = version;
     this.#isUnsure = false;
@@ -343,7 +343,7 @@ export class Reflector {
     raw.kind ??= kind;
     try {
       const object = decodeObject(raw);
-      this.#unreadable.delete(key);
+      this.#readable(key);
       return object === undefined ? undefined : prune(object);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
@@ -353,6 +353,11 @@ export class Reflector {
       }
       return undefined;
     }
+  }
+
+  /** An object that could not be read can be now, or is gone. */
+  #readable(key: string): void {
+    if (this.#unreadable.delete(key)) this.#events.onStatus();
   }
 
   #keyOf({ metadata: { namespace, name } }: RawObject): string {

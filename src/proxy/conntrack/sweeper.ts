@@ -136,10 +136,12 @@ export class ConntrackSweeper implements Disposable {
     const gone = this.#frontends.gone();
     let failed = false;
     try {
+      let isComplete = true;
       for (const family of FAMILIES) {
-        if (!this.#frontends.isEmpty) await this.#sweepFamily(family);
+        if (this.#frontends.isEmpty) break;
+        isComplete = (await this.#sweepFamily(family)) && isComplete;
       }
-      if (this.#isApplied) this.#frontends.forget(gone);
+      if (isComplete) this.#frontends.forget(gone);
       else this.#isWanted = true;
     } catch (error) {
       failed = true;
@@ -159,7 +161,8 @@ export class ConntrackSweeper implements Disposable {
     else this.#soon(this.#isWanted ? 0 : PERIOD_MS);
   }
 
-  async #sweepFamily(family: 4 | 6): Promise<void> {
+  /** Whether it came to the end of what was stale. */
+  async #sweepFamily(family: 4 | 6): Promise<boolean> {
     const start = performance.now();
     const isNodePortAddr = this.#nodePortTest();
     const filter = { family, original: { protocol: IPPROTO_UDP } } as const;
@@ -167,15 +170,20 @@ export class ConntrackSweeper implements Disposable {
       this.#frontends.isStale(ends, isNodePortAddr),
     );
     let deleted = 0;
+    let isComplete = true;
     for (let at = 0; at < flows.length; at += SLICE_FLOWS) {
       await setImmediate();
       // What was stale may be right again, and while the rules are not known, nothing is.
-      if (this.#isClosed || !this.#isApplied) break;
+      if (this.#isClosed || !this.#isApplied) {
+        isComplete = false;
+        break;
+      }
       const slice = flows.slice(at, at + SLICE_FLOWS);
       deleted += slice.filter((flow) => this.#forget(flow, isNodePortAddr)).length;
     }
     const durationSeconds = (performance.now() - start) / 1000;
     this.#events.onSweep?.({ family, deleted, durationSeconds });
+    return isComplete;
   }
 
   /** Has the kernel forget a flow that is ours and still stale. */

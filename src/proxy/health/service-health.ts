@@ -86,7 +86,8 @@ export class ServiceHealth implements Disposable {
     for (const key of touched) {
       const service = state.services.get(key);
       const check =
-        service === undefined
+        // Nearly all Services have none, and need not have their slices looked up.
+        service?.healthCheckNodePort === undefined
           ? undefined
           : healthCheckOf(
               service,

@@ -21,6 +21,7 @@ beforeAll(async () => {
   await station.start({
     corefile: COREFILE,
     manifests: [join(root, 'test/integration/dns/fixtures/names.yaml')],
+    hangsUp: true,
   });
 });
 afterAll(() => station[Symbol.asyncDispose]());
@@ -86,6 +87,10 @@ describe.each(['udp', 'tcp'] as const)("kubeadm's Corefile over %s", (transport)
 });
 
 describe("kubeadm's Corefile", () => {
+  it('was looked at again after a SIGHUP that came too early', async () => {
+    await station.logged('looking whether the Corefile has changed');
+  });
+
   it('answers health, ready and metrics where it says', async () => {
     expect(await station.get('http://127.0.0.1:8080/health')).toEqual({ status: 200, text: 'OK' });
     expect(await station.get('http://127.0.0.1:8181/ready')).toEqual({ status: 200, text: 'OK' });

@@ -21,6 +21,8 @@ export interface StationOptions {
   readonly nameservers?: readonly string[];
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Sends SIGHUP as soon as the agent says that it is starting. */
+  readonly hangsUp?: boolean;
 }
 
 /** A namespace with a real agent in it that runs a Corefile, and somebody who asks it. */
@@ -74,7 +76,13 @@ export class Station implements AsyncDisposable {
   }
 
   /** Starts the agent; resolves when it is ready, rejects with its log when it ends instead. */
-  async start({ corefile, manifests, args = [], environment }: StationOptions): Promise<void> {
+  async start({
+    corefile,
+    manifests,
+    args = [],
+    environment,
+    hangsUp = false,
+  }: StationOptions): Promise<void> {
     const folder = join(this.directory, 'manifests');
     mkdirSync(folder, { recursive: true });
     manifests.forEach((file, index) => {
@@ -109,6 +117,7 @@ export class Station implements AsyncDisposable {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
       this.log.push(...lines);
+      if (hangsUp && lines.some((line) => line.includes('"msg":"starting"'))) agent.kill('SIGHUP');
     });
     const late = AbortSignal.timeout(READY_TIMEOUT_MS);
     while (!this.log.some((line) => line.includes('"msg":"ready"'))) {
@@ -134,7 +143,7 @@ export class Station implements AsyncDisposable {
     const agent = this.#agent;
     this.#agent = undefined;
     if (agent === undefined) return null;
-    if (agent.exitCode === null) {
+    if (agent.exitCode === null && agent.signalCode === null) {
       agent.kill('SIGTERM');
       await once(agent, 'exit');
     }
@@ -193,7 +202,7 @@ export class Station implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const agent = this.#agent;
-    if (agent !== undefined && agent.exitCode === null) {
+    if (agent !== undefined && agent.exitCode === null && agent.signalCode === null) {
       agent.kill('SIGKILL');
       await once(agent, 'exit');
     }

@@ -43,6 +43,17 @@ export const agentCommand: CommandModule<object, Args> = {
 
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
+  let agent: Agent | undefined;
+  let isChanged = false;
+  const reload = (): void => {
+    log.info('looking whether the Corefile has changed');
+    agent?.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+  };
+  // While the agent starts, the signal is kept for later instead of ending it.
+  process.on('SIGHUP', () => {
+    if (agent === undefined) isChanged = true;
+    else reload();
+  });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
   const { config } = args;
@@ -64,7 +75,7 @@ async function run(args: Args): Promise<void> {
     });
   }
   if (config !== undefined) watchConfig(config, text, (error) => ended.resolve(error));
-  const agent = await Agent.start(
+  agent = await Agent.start(
     {
       version: VERSION,
       sources: sourceOptions(args, settings.kubeconfig),
@@ -76,10 +87,7 @@ async function run(args: Args): Promise<void> {
     },
     (error) => ended.resolve(error),
   );
-  process.on('SIGHUP', () => {
-    log.info('looking whether the Corefile has changed');
-    agent.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
-  });
+  if (isChanged) reload();
   const failure = await ended.promise;
   await agent.stop();
   if (failure !== undefined) throw failure;

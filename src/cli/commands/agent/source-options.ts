@@ -14,6 +14,9 @@ export interface SourceArgs {
   'saved-state': string;
 }
 
+/** Where services keep what they know; systemd's StateDirectory says it, as the first of a list. */
+const [STATE_DIRECTORY = ''] = (process.env.STATE_DIRECTORY ?? '/var/lib/podwire').split(':');
+
 const GROUP = "Where the cluster's objects come from, one or several:";
 
 /** Adds the flags of the sources to a command. */
@@ -42,7 +45,7 @@ export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
     })
     .option('saved-state', {
       type: 'string',
-      default: join(process.env.STATE_DIRECTORY ?? '/var/lib/podwire', 'cluster-state'),
+      default: join(STATE_DIRECTORY, 'cluster-state'),
       group: GROUP,
       describe:
         'file that keeps what the API server said last, for a start without it; "" for none',
