@@ -62,4 +62,14 @@ describe('a transfer', () => {
   it('is there of the cluster only, not of what plugins answer', () => {
     expect(transfer('plugins.test', PERMITTED).records).toEqual([]);
   });
+
+  it('takes addresses and networks, and says what else it was given', () => {
+    const entry = join(import.meta.dirname, '../../../src/entry.ts');
+    const args = [entry, 'agent', '--manifests', station.directory, '--dns-transfer-to', 'foo/8'];
+    const { status, stderr } = spawnSync(process.execPath, ['--no-warnings', ...args], {
+      encoding: 'utf8',
+    });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('--dns-transfer-to: invalid IP prefix "foo/8"');
+  });
 });

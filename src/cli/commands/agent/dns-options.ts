@@ -107,10 +107,25 @@ export function dnsOptions(args: DnsArgs): AgentDnsOptions {
     address: args['dns-address'],
     port: args['dns-port'],
     workers: args['dns-workers'],
-    nodeLocal: args['dns-node-local'].map((text) => parseAddr(text)),
-    transferTo: args['dns-transfer-to'].map(parseClient),
+    nodeLocal: parseEach('dns-node-local', args, parseAddr),
+    transferTo: parseEach('dns-transfer-to', args, parseClient),
     logClasses: new Set(CLASSES.filter((each) => args['dns-log-class'].includes(each))),
   };
+}
+
+/** Reads the values of a flag. Throws an Error that names it. */
+function parseEach<T>(
+  flag: 'dns-node-local' | 'dns-transfer-to',
+  args: DnsArgs,
+  parse: (text: string) => T,
+): T[] {
+  return args[flag].map((text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new Error(`--${flag}: ${(error as Error).message}`, { cause: error });
+    }
+  });
 }
 
 /** An address alone is a network of one. */
