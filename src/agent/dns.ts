@@ -7,9 +7,11 @@ import { explainName, type NameExplanation } from '../dns/explain/explain.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { localAddresses } from '../dns/local-addresses.ts';
 import type { AnswerClass } from '../dns/plugin/reply.ts';
+import { Acl } from '../dns/server/acl.ts';
 import { TCP_LIMITS } from '../dns/server/tcp-limits.ts';
 import { KUBERNETES_ZONE_DEFAULTS, type KubernetesZoneOptions } from '../dns/zone/options.ts';
 import type { Addr } from '../ipaddr/addr.ts';
+import type { Prefix } from '../ipaddr/prefix.ts';
 import type { ServedDns } from './dns-metrics.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -29,6 +31,8 @@ export interface AgentDnsOptions {
   readonly logClasses: ReadonlySet<AnswerClass>;
   /** Addresses to take over and answer on, in place of `address`; none for that. */
   readonly nodeLocal: readonly Addr[];
+  /** Who may transfer zones. */
+  readonly transferTo: readonly Prefix[];
 }
 
 /** What DNS has to know of the cluster beside Services and namespaces. */
@@ -68,12 +72,13 @@ export class AgentDns implements ServedDns {
     options: AgentDnsOptions,
     { log, metrics, spawnWorker, onFailure, onNeeds }: AgentDnsContext,
   ): Promise<AgentDns> {
-    const { address, corefile, port, workers, nodeLocal, logClasses } = options;
+    const { address, corefile, port, workers, nodeLocal, logClasses, transferTo } = options;
     const shared = {
       addresses: nodeLocal.length > 0 ? nodeLocal.map(String) : [address],
       port,
       workers,
       answerer: { cookieSecret: randomBytes(16), tcpIdleMs: TCP_LIMITS.idleTimeoutMs },
+      transfer: Acl.of(transferTo),
       onFailure,
       onPublish: (publication: Publication) => {
         metrics.published(publication);

@@ -23,6 +23,7 @@ import type { ClusterView, DnsLog } from './plugin/plugin.ts';
 import type { AnswerClass } from './plugin/reply.ts';
 import { DnsRuntime } from './plugin/runtime.ts';
 import { CorefileWatcher } from './plugin/watcher.ts';
+import type { Acl } from './server/acl.ts';
 import type { AnswererOptions } from './server/answer.ts';
 import { type Route, Routes } from './server/routes.ts';
 import { type Answering, DnsServer } from './server/server.ts';
@@ -50,6 +51,8 @@ export interface CorefileDnsOptions {
   /** UDP threads for each address and port. */
   readonly workers: number;
   readonly answerer: AnswererOptions;
+  /** Who may transfer zones; without it nobody. */
+  readonly transfer?: Acl;
   readonly log: DnsLog;
   readonly metrics: Metrics;
   /** All metrics in Prometheus' text format. */
@@ -243,7 +246,7 @@ export class CorefileDns {
   }
 
   async #open(listener: Listener, answering: Answering): Promise<NamedServer> {
-    const { workers, spawnWorker, onFailure } = this.#options;
+    const { workers, spawnWorker, transfer, onFailure } = this.#options;
     const server = await DnsServer.open({
       ...answering,
       addresses: listener.addresses,
@@ -251,6 +254,7 @@ export class CorefileDns {
       workers,
       fallback: this.#runtime.fallback(listener.key),
       onFailure,
+      ...(transfer === undefined ? {} : { transfer }),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     });
     return { label: listener.label, server };

@@ -78,8 +78,8 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   timeouts: 'TCP connections are closed after 10 seconds without a query',
   tls: 'UDP and TCP are served; forward can use tls://',
   trace: 'use log and the metrics',
-  transfer: 'the agent transfers no zones',
-  tsig: 'the agent transfers no zones',
+  transfer: 'the flag --dns-transfer-to says who may transfer zones',
+  tsig: 'who may transfer zones is told by their addresses, --dns-transfer-to',
   view: 'use acl, or a server block for each zone',
   whoami: 'it is for tests of clients',
 };

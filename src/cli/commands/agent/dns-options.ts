@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Argv } from 'yargs';
 import type { AgentDnsOptions } from '../../../agent/dns.ts';
 import { parseAddr } from '../../../ipaddr/parse-addr.ts';
+import { Prefix, parsePrefix } from '../../../ipaddr/prefix.ts';
 
 /** The flags of the DNS server. */
 export interface DnsArgs {
@@ -12,6 +13,7 @@ export interface DnsArgs {
   'dns-workers': number;
   'dns-ttl': number | undefined;
   'dns-node-local': string[];
+  'dns-transfer-to': string[];
   'dns-log-class': string[];
 }
 
@@ -65,6 +67,13 @@ export function withDnsFlags<T>(yargs: Argv<T>): Argv<T & DnsArgs> {
       group: GROUP,
       describe: 'addresses to answer DNS on instead, which this node takes over',
     })
+    .option('dns-transfer-to', {
+      type: 'string',
+      array: true,
+      default: [],
+      group: GROUP,
+      describe: 'addresses and networks that may transfer zones; nobody else may',
+    })
     .option('dns-log-class', {
       choices: CLASSES,
       array: true,
@@ -98,9 +107,32 @@ export function dnsOptions(args: DnsArgs): AgentDnsOptions {
     address: args['dns-address'],
     port: args['dns-port'],
     workers: args['dns-workers'],
-    nodeLocal: args['dns-node-local'].map((text) => parseAddr(text)),
+    nodeLocal: parseEach('dns-node-local', args, parseAddr),
+    transferTo: parseEach('dns-transfer-to', args, parseClient),
     logClasses: new Set(CLASSES.filter((each) => args['dns-log-class'].includes(each))),
   };
+}
+
+/** Reads the values of a flag. Throws an Error that names it. */
+function parseEach<T>(
+  flag: 'dns-node-local' | 'dns-transfer-to',
+  args: DnsArgs,
+  parse: (text: string) => T,
+): T[] {
+  return args[flag].map((text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new Error(`--${flag}: ${(error as Error).message}`, { cause: error });
+    }
+  });
+}
+
+/** An address alone is a network of one. */
+function parseClient(text: string): Prefix {
+  if (text.includes('/')) return parsePrefix(text).masked();
+  const addr = parseAddr(text);
+  return Prefix.of(addr, addr.bits);
 }
 
 /** Throws an Error unless the flag has a whole number in the range. */
