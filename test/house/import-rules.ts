@@ -17,6 +17,7 @@ const rule = (
 ): ImportRule => ({ path, uses, packages, reason });
 
 const errors = 'src/errors.ts';
+const goDuration = 'src/go-duration.ts';
 const base = ['src/sys', 'src/ipaddr', errors];
 /** What consumers see of the cluster. */
 const state = ['src/cluster/objects.ts', 'src/cluster/store.ts'];
@@ -24,6 +25,7 @@ const state = ['src/cluster/objects.ts', 'src/cluster/store.ts'];
 /** The layers of ARCHITECTURE.md. */
 export const IMPORT_RULES: readonly ImportRule[] = [
   rule(errors, [], 'everything may throw them'),
+  rule(goDuration, [], 'it reads a text and knows nobody who writes one'),
   rule('src/ipaddr', [], 'everything stands on it, so it stands on nothing'),
   rule('src/sys', [errors], 'it is the door to libc and knows nobody behind it'),
   rule('src/netlink', base, 'the codec knows the kernel and nothing of what is built with it'),
@@ -213,7 +215,14 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule('src/dns/message', ['src/dns/wire', 'src/ipaddr', errors], 'a message depends on no server'),
   rule(
     'src/dns/corefile',
-    ['src/dns/message', 'src/dns/wire', 'src/dns/zone/reverse-zones.ts', 'src/ipaddr', errors],
+    [
+      'src/dns/message',
+      'src/dns/wire',
+      'src/dns/zone/reverse-zones.ts',
+      'src/ipaddr',
+      errors,
+      goDuration,
+    ],
     'a Corefile is parsed before anyone knows what its directives mean',
   ),
   rule(
@@ -290,6 +299,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/proxy',
       'src/ipaddr',
       errors,
+      goDuration,
     ],
     'a configuration is read before anything runs',
     ['js-yaml', 'valibot'],

@@ -1,3 +1,4 @@
+import { tryParseGoDuration } from '../../go-duration.ts';
 import { type Prefix, parsePrefix } from '../../ipaddr/prefix.ts';
 import type { ProxyOptions } from '../../proxy/options.ts';
 
@@ -6,31 +7,14 @@ import type { ProxyOptions } from '../../proxy/options.ts';
  * that says what was expected and what it got; the caller adds where.
  */
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-const DURATION = /^(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/;
 const DURATION_CHARACTERS_MAX = 64;
 
 /** A duration as Go writes it, such as `1h30m` or `0s`, in milliseconds; never negative. */
 export function parseDurationMs(text: string): number {
-  const fault = new Error(`expected a duration such as 30s, 1h30m or 0s, got "${text}"`);
-  if (text === '0') return 0;
-  if (text === '' || text.length > DURATION_CHARACTERS_MAX) throw fault;
-  let sum = 0;
-  for (let rest = text; rest !== ''; ) {
-    const [all = '', number, , unit = ''] = DURATION.exec(rest) ?? [];
-    if (all === '') throw fault;
-    sum += Number(number) * (UNIT_MS[unit] ?? 0);
-    rest = rest.slice(all.length);
-  }
-  return sum;
+  const isLong = text.length > DURATION_CHARACTERS_MAX;
+  const ms = text === '0' ? 0 : isLong ? undefined : tryParseGoDuration(text);
+  if (ms !== undefined) return ms;
+  throw new Error(`expected a duration such as 30s, 1h30m or 0s, got "${text}"`);
 }
 
 /** Prefixes of pods: at most one of each family. */

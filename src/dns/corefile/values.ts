@@ -1,19 +1,10 @@
+import { tryParseGoDuration } from '../../go-duration.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import type { Token } from './lexer.ts';
 import type { Directive } from './parse.ts';
 import { CorefileError, type Position } from './position.ts';
 import { parseZones } from './server-key.ts';
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
 
 /** Refuses what stands at `position`. */
 export function fail(position: Position, problem: string): never {
@@ -50,16 +41,7 @@ export function expectNoBody(line: Directive): void {
 export function parseDurationMs(token: Token): number {
   const { text } = token;
   if (/^[0-9]+$/.test(text)) return Number(text) * 1000;
-  let total = 0;
-  let rest = text;
-  while (rest !== '') {
-    const part = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)/.exec(rest);
-    if (part === null) fail(token, `expected a duration such as 30s, got "${text}"`);
-    total += Number(part[1]) * (UNIT_MS[part[2] ?? ''] ?? 0);
-    rest = rest.slice(part[0].length);
-  }
-  if (text === '') fail(token, 'expected a duration such as 30s, got ""');
-  return total;
+  return tryParseGoDuration(text) ?? fail(token, `expected a duration such as 30s, got "${text}"`);
 }
 
 /** A duration from `minMs` to `maxMs`. */
