@@ -2,7 +2,7 @@ import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
 import type { MasqueradeBackend } from '../masquerade/backend.ts';
 import { parseMasquerade } from '../masquerade/masquerade.ts';
 import { parseArgs } from '../protocol/args.ts';
-import { ipamType } from '../protocol/delegate.ts';
+import { hasIpam } from '../protocol/delegate.ts';
 import { checkIfName } from '../protocol/environment.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { Fields } from '../protocol/fields.ts';
@@ -59,8 +59,8 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
     throw refusal(text, fields.wrong('promiscMode', 'false where hairpinMode is true', true));
   }
   const disableContainerInterface = fields.boolean('disableContainerInterface');
-  const ipam = ipamType(call);
-  if (disableContainerInterface && ipam !== '') {
+  const usesIpam = hasIpam(call);
+  if (disableContainerInterface && usesIpam) {
     const text = 'cannot use IPAM when DisableContainerInterface flag is set';
     const expected = 'false where there is IPAM';
     throw refusal(text, fields.wrong('disableContainerInterface', expected, true));
@@ -69,7 +69,7 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
   const bridge = parseBridgeName(fields);
   const vlans = parseVlans(fields);
   const isGateway = fields.boolean('isGateway') || isDefaultGateway;
-  if (isGateway && ipam !== '' && vlans.vlan !== 0 && !isIfName(vlanGatewayName(bridge, vlans))) {
+  if (isGateway && usesIpam && vlans.vlan !== 0 && !isIfName(vlanGatewayName(bridge, vlans))) {
     throw fields.wrong('bridge', `a name with room for ".${vlans.vlan}" in 15 bytes`, bridge);
   }
   return {
@@ -88,7 +88,7 @@ export function parseBridgeConfig(call: Call): BridgeConfig {
     portIsolation: fields.boolean('portIsolation'),
     mac: parseMac(call),
     dns: Object.keys(dns).length === 0 ? undefined : dns,
-    hasIpam: ipam !== '',
+    hasIpam: usesIpam,
   };
 }
 

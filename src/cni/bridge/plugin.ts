@@ -14,10 +14,11 @@ import { configureInterface } from '../pod-interface/configure.ts';
 import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
 import { makeVeth, removeStaleHostEnds, startVethRemoval } from '../pod-interface/veth.ts';
-import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
+import { requirePrevResult } from '../protocol/config.ts';
+import { hasIpam, ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { openPodNetns } from '../protocol/netns.ts';
-import type { Call, Plugin } from '../protocol/plugin.ts';
+import type { Plugin } from '../protocol/plugin.ts';
 import { ipsOf, type Result } from '../protocol/result.ts';
 import { bridgeStatus, ensureBridge } from './bridge-link.ts';
 import { checkAttachment } from './check.ts';
@@ -105,10 +106,7 @@ export const bridge: Plugin = {
 
   check(call) {
     const config = parseBridgeConfig(call);
-    const { prevResult } = call.config;
-    if (prevResult === undefined) {
-      throw new CniError(CNI_CODE.invalidConfig, 'Required prevResult missing');
-    }
+    const prevResult = requirePrevResult(call.config);
     using podNetns = openPodNetns(call.environment.netns);
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
@@ -141,10 +139,6 @@ export const bridge: Plugin = {
     if (config.hasIpam) ipamStatus(call);
   },
 };
-
-function hasIpam(call: Call): boolean {
-  return ipamType(call) !== '';
-}
 
 /** Fills in gateways and the default route, and puts every address on the pod's interface. */
 function planAddresses(config: BridgeConfig, given: Result): Omit<Result, 'interfaces'> {

@@ -1,7 +1,8 @@
+import { hasIpam } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { hasIpam, type Sublink, unknownMode } from '../sublink/config.ts';
+import { type Sublink, unknownMode } from '../sublink/config.ts';
 
 const MODES = ['l2', 'l3', 'l3s'] as const;
 

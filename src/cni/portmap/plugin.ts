@@ -5,6 +5,7 @@ import { linkByIndex } from '../../netlink/route/link.ts';
 import { routeGet } from '../../netlink/route/route.ts';
 import { type FileLock, LockTimeoutError, lockFile } from '../../sys/flock.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
+import { requirePrevResult } from '../protocol/config.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { PortmapBackend } from './backend.ts';
@@ -59,9 +60,7 @@ export const portmap: Plugin = {
 
   check(call) {
     const config = parsePortmapConfig(call);
-    if (call.config.prevResult === undefined) {
-      throw new CniError(CNI_CODE.invalidConfig, 'Required prevResult missing');
-    }
+    requirePrevResult(call.config);
     BACKENDS[config.backend].check(config, ownerOf(call));
   },
 

@@ -57,6 +57,12 @@ function configVersion(text: string, verb: Verb): SpecVersion {
   return version;
 }
 
+/** What ADD said, which CHECK can't do without. Throws CniError, its text after `prefix`. */
+export function requirePrevResult({ prevResult }: NetworkConfig, prefix = ''): Result {
+  if (prevResult !== undefined) return prevResult;
+  throw new CniError(CNI_CODE.invalidConfig, `${prefix}Required prevResult missing`);
+}
+
 function prevResultOf(fields: Fields, version: SpecVersion, verb: Verb): Result | undefined {
   try {
     const previous = fields.object('prevResult');

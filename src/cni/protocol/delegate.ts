@@ -5,7 +5,7 @@ import type { Result } from './result.ts';
 import { decodeResult } from './result-decode.ts';
 
 /** The type of the IPAM plugin a configuration names, or empty. Throws CniError. */
-export function ipamType({ config }: Call): string {
+function ipamType({ config }: Call): string {
   const ipam = config.fields.object('ipam');
   const type = ipam?.string('type') ?? '';
   // Such a plugin would call itself without end.
@@ -13,6 +13,11 @@ export function ipamType({ config }: Call): string {
     throw (ipam ?? config.fields).wrong('type', 'an IPAM plugin', type);
   }
   return type;
+}
+
+/** Whether addresses come from an IPAM plugin. Throws CniError. */
+export function hasIpam(call: Call): boolean {
+  return ipamType(call) !== '';
 }
 
 /** Has the IPAM plugin give addresses. Throws its error. */

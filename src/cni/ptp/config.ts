@@ -1,6 +1,6 @@
 import type { MasqueradeBackend } from '../masquerade/backend.ts';
 import { parseMasquerade } from '../masquerade/masquerade.ts';
-import { ipamType } from '../protocol/delegate.ts';
+import { hasIpam } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns } from '../protocol/result.ts';
@@ -20,7 +20,7 @@ export interface PtpConfig {
 /** Reads the configuration. Throws CniError. */
 export function parsePtpConfig(call: Call): PtpConfig {
   const { fields } = call.config;
-  if (ipamType(call) === '') {
+  if (!hasIpam(call)) {
     const details = 'ipam.type: expected the name of an IPAM plugin, got nothing';
     throw new CniError(CNI_CODE.invalidConfig, 'no plugin name provided', details);
   }

@@ -13,10 +13,10 @@ import { describeLink, mustFind } from '../pod-interface/describe.ts';
 import { checkForwarding, enableForwarding } from '../pod-interface/forwarding.ts';
 import { ownerOf } from '../pod-interface/owner.ts';
 import { makeVeth, removeStaleHostEnds, startVethRemoval } from '../pod-interface/veth.ts';
-import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus, ipamType } from '../protocol/delegate.ts';
-import { CNI_CODE, CniError } from '../protocol/error.ts';
+import { requirePrevResult } from '../protocol/config.ts';
+import { hasIpam, ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
 import { openPodNetns } from '../protocol/netns.ts';
-import type { Call, Plugin } from '../protocol/plugin.ts';
+import type { Plugin } from '../protocol/plugin.ts';
 import { ipsOf } from '../protocol/result.ts';
 import { parsePtpConfig } from './config.ts';
 import { checkHostEnd, configureHostEnd, openHostEnd } from './host-end.ts';
@@ -72,6 +72,7 @@ export const ptp: Plugin = {
     let veth: Disposable | undefined;
     rest.defer(() => veth?.[Symbol.dispose]());
     rest.defer(() => masqueradeDel(owner, call.environment.netns));
+    // Without IPAM ADD refused, so that there is nothing to take back.
     rest.defer(() => hasIpam(call) && ipamDel(call));
     // It takes the kernel as long as all of the above takes us.
     veth = startVethRemoval(owner, call.environment.netns);
@@ -79,10 +80,7 @@ export const ptp: Plugin = {
 
   check(call) {
     const config = parsePtpConfig(call);
-    const { prevResult } = call.config;
-    if (prevResult === undefined) {
-      throw new CniError(CNI_CODE.invalidConfig, 'ptp: Required prevResult missing');
-    }
+    const prevResult = requirePrevResult(call.config, 'ptp: ');
     using podNetns = openPodNetns(call.environment.netns);
     using host = RouteConnection.open();
     using pod = RouteConnection.open(podNetns);
@@ -113,8 +111,3 @@ export const ptp: Plugin = {
     ipamStatus(call);
   },
 };
-
-/** Without it ADD refused, so that there is nothing to take back. */
-function hasIpam(call: Call): boolean {
-  return ipamType(call) !== '';
-}

@@ -1,3 +1,4 @@
+import { requirePrevResult } from '../protocol/config.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Plugin } from '../protocol/plugin.ts';
 import { parseStatic } from './config.ts';
@@ -16,10 +17,7 @@ export const staticIpam: Plugin = {
 
   check(call) {
     const { ips } = parseStatic(call);
-    const { prevResult } = call.config;
-    if (prevResult === undefined) {
-      throw new CniError(CNI_CODE.invalidConfig, 'Required prevResult missing');
-    }
+    const prevResult = requirePrevResult(call.config);
     for (const { address, gateway } of ips) {
       const given = prevResult.ips.find((each) => each.address.equals(address));
       // ADD may have been told no gateway, and whoever wires the pod chose one.

@@ -1,5 +1,6 @@
 import type { Mac } from '../../ipaddr/mac.ts';
 import type { Link, LinkSpec } from '../../netlink/route/link.ts';
+import { hasIpam } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { Call } from '../protocol/plugin.ts';
 import type { Dns, Result } from '../protocol/result.ts';
@@ -53,11 +54,6 @@ export function parseSublinkConfig(call: Call, sublink: Sublink): SublinkConfig 
     dns: Object.keys(dns).length === 0 ? undefined : dns,
     hasIpam: hasIpam(call),
   };
-}
-
-/** Whether addresses come from an IPAM plugin. */
-export function hasIpam(call: Call): boolean {
-  return (call.config.fields.object('ipam')?.string('type') ?? '') !== '';
 }
 
 /** The refusal of a mode that the kind does not have. */

@@ -2,12 +2,13 @@ import { RouteConnection } from '../../netlink/route/connection.ts';
 import { linkDel } from '../../netlink/route/link.ts';
 import { checkAddresses, checkInterface } from '../pod-interface/check.ts';
 import { configureInterface } from '../pod-interface/configure.ts';
-import { ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
+import { requirePrevResult } from '../protocol/config.ts';
+import { hasIpam, ipamAdd, ipamCheck, ipamDel, ipamGc, ipamStatus } from '../protocol/delegate.ts';
 import { CNI_CODE, CniError, toCniError } from '../protocol/error.ts';
 import { openPodNetns, tryOpenPodNetns } from '../protocol/netns.ts';
 import type { Call, Plugin } from '../protocol/plugin.ts';
 import type { Result } from '../protocol/result.ts';
-import { hasIpam, parseSublinkConfig, type Sublink, type SublinkConfig } from './config.ts';
+import { parseSublinkConfig, type Sublink, type SublinkConfig } from './config.ts';
 import { deleteSublink, makeSublink } from './make.ts';
 import { findMaster } from './master.ts';
 
@@ -71,10 +72,7 @@ function del(call: Call): void {
 }
 
 function check(call: Call, config: SublinkConfig): void {
-  const { prevResult } = call.config;
-  if (prevResult === undefined) {
-    throw new CniError(CNI_CODE.invalidConfig, 'Required prevResult missing');
-  }
+  const prevResult = requirePrevResult(call.config);
   using podNetns = openPodNetns(call.environment.netns);
   using host = RouteConnection.open();
   using pod = RouteConnection.open(podNetns);
