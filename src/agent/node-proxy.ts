@@ -88,12 +88,12 @@ export class NodeProxy implements Disposable {
     return ConntrackSweeper.open(undefined, localAddrs, {
       onSweep: (sweep) => {
         this.#metrics.swept(sweep);
-        const { deleted, durationSeconds } = sweep;
+        const { protocol, deleted, durationSeconds } = sweep;
         if (deleted === 0) return;
-        this.#log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
+        this.#log.info({ protocol, flows: deleted, durationSeconds }, 'stale flows forgotten');
       },
       onError: ({ message }) =>
-        this.#log.error({ error: message }, 'UDP flows can not be looked through; trying again'),
+        this.#log.error({ error: message }, 'flows can not be looked through; trying again'),
     });
   }
 
@@ -121,7 +121,8 @@ export class NodeProxy implements Disposable {
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
-    this.#sweeper.follow({ changes, node, isApplied: error === undefined });
+    const isApplied = error === undefined;
+    this.#sweeper.follow({ changes, node, isApplied, departed: result?.departed });
     if (error === undefined) {
       this.#health.updated();
       this.#serviceHealth.apply(node);

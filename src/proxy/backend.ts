@@ -1,4 +1,5 @@
 import { PodwireError } from '../errors.ts';
+import type { EndpointTarget } from './model/endpoint.ts';
 import type { ServiceRoute } from './model/route.ts';
 import type { NodeRules } from './node.ts';
 
@@ -35,6 +36,15 @@ export interface Protection {
   readonly reason: string;
 }
 
+/**
+ * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
+ * be left.
+ */
+export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
+  /** Where it led. */
+  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
+}
+
 /** What one synchronisation came to. */
 export interface SyncResult {
   /** Changes sent to the kernel; 0 when it had everything already. */
@@ -43,6 +53,8 @@ export interface SyncResult {
   readonly full: boolean;
   /** The routes that are not served, for the kernel refuses them. */
   readonly quarantined: readonly Quarantined[];
+  /** Ways in over UDP and SCTP that were found in the kernel and removed, as far as it tells them. */
+  readonly departed?: readonly DepartedWay[];
 }
 
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */
