@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Store } from '../../../src/cluster/store.ts';
 import { Addr } from '../../../src/ipaddr/addr.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import {
@@ -10,11 +9,7 @@ import {
   flowList,
 } from '../../../src/netlink/conntrack/connection.ts';
 import type { Tuple } from '../../../src/netlink/conntrack/tuple.ts';
-import { ConntrackSweeper, type Sweep } from '../../../src/proxy/conntrack/sweeper.ts';
-import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
-import type { Netns } from '../../../src/sys/netns.ts';
-import { modelSettings, nodeRules } from '../../conformance/proxy/settings.ts';
 import {
   ADDR,
   FAMILIES,
@@ -27,6 +22,7 @@ import {
   TARGET_PORT,
 } from '../../conformance/proxy/world.ts';
 import { useNetns } from '../netns-fixture.ts';
+import { SweptProxy } from './swept-proxy.ts';
 import { Topology } from './topology.ts';
 
 const UDP = 17;
@@ -35,39 +31,6 @@ const web = outerService({
   ports: [{ name: '', protocol: 'UDP', port: SERVICE_PORT, nodePort: NODE_PORT }],
 });
 const udpSlices = (pods: Parameters<typeof slices>[0]) => slices(pods, { protocol: 'UDP' });
-
-/** A proxy in a namespace: objects in, rules and sweeps out. */
-class SweptProxy implements Disposable {
-  readonly sweeps: Sweep[] = [];
-  readonly errors: Error[] = [];
-  readonly sweeper: ConntrackSweeper;
-  readonly #backend: NftablesBackend;
-  readonly #store = new Store();
-  readonly #table = new RouteTable(modelSettings({}));
-
-  constructor(netns: Netns) {
-    this.#backend = NftablesBackend.open(netns);
-    this.sweeper = ConntrackSweeper.open(netns, () => [], {
-      onSweep: (sweep) => this.sweeps.push(sweep),
-      onError: (error) => this.errors.push(error),
-    });
-    this.#store.subscribe((state, touched) => this.#table.update(state, touched));
-  }
-
-  sync(objects: Parameters<Store['replace']>[0], isApplied = true): void {
-    this.#store.replace(objects);
-    const changes = this.#table.takeChanges().routes;
-    const node = nodeRules({});
-    const wanted = { node, routes: () => this.#table.routes(), changes };
-    const { departed } = isApplied ? this.#backend.sync(wanted) : {};
-    this.sweeper.follow({ changes, node, isApplied, departed });
-  }
-
-  [Symbol.dispose](): void {
-    this.sweeper.close();
-    this.#backend.close();
-  }
-}
 
 const tuple = (
   source: string,
