@@ -1,3 +1,4 @@
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Access } from '../cluster/kube/access.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
@@ -15,6 +16,8 @@ export interface SourceOptions {
   readonly kube?: Access;
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
+  /** Starts the thread that decodes large lists, where it is not in the source tree. */
+  readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
 
 /** Who asks an API server. */
@@ -36,7 +39,7 @@ export class ClusterSources implements Disposable {
     this.#log = log;
     this.#metrics = metrics;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube: access, savedState } = options;
+    const { kube: access, savedState, spawnDecoder } = options;
     if (access === undefined) return;
     const wanted = { ...about, pods: 'none', imports: false } as const;
     const follower = new ServerFollower(
@@ -44,7 +47,7 @@ export class ClusterSources implements Disposable {
       {
         name: 'the API server',
         origin: access.server.origin,
-        open: (part, events) => new KubeSource(part, { access, ...wanted }, events),
+        open: (part, events) => new KubeSource(part, { access, ...wanted, spawnDecoder }, events),
         savedState,
         metrics: metrics.kube,
       },

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
+import { MemoryKeeper } from '../../../agent/memory.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
@@ -43,6 +44,7 @@ export const agentCommand: CommandModule<object, Args> = {
 
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
+  using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
   const reload = (): void => {
@@ -66,7 +68,7 @@ async function run(args: Args): Promise<void> {
   }
   for (const flag of passedOver)
     log.warn({ config, flag: `--${flag}` }, '--config takes its place');
-  const spawnWorker = workerSpawner();
+  const spawnWorker = workerSpawner('dns/udp-worker');
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -78,7 +80,10 @@ async function run(args: Args): Promise<void> {
   agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(args, settings.kubeconfig),
+      sources: {
+        ...sourceOptions(args, settings.kubeconfig),
+        spawnDecoder: workerSpawner('cluster/decode-worker'),
+      },
       kubeProxy: settings,
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
