@@ -2,6 +2,7 @@ import type { Access } from '../cluster/kube/access.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import { KubeFollower, type KubeFollowerOptions } from './kube-follower.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -24,17 +25,25 @@ export class ClusterSources implements Disposable {
   readonly store = new Store();
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
+  readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
   #kube: KubeFollower | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
-  constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
+  constructor(
+    options: SourceOptions,
+    about: AboutNode,
+    log: Logger,
+    metrics: AgentMetrics,
+    health: HealthRegistry,
+  ) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
     if (options.kube === undefined) return;
     const kube = { ...about, access: options.kube, savedState: options.savedState };
-    this.#kube = this.#opened.use(new KubeFollower(this.store, kube, log, metrics));
+    this.#kube = this.#opened.use(new KubeFollower(this.store, kube, log, metrics, health));
   }
 
   /** Why the objects are not there yet; undefined when they are. */
@@ -75,6 +84,8 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    const errors = () => new Map(source.errors.map((error) => [error, error]));
+    this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
 }

@@ -5,6 +5,8 @@ import { readState, type SavedState } from '../cluster/saved-state/file.ts';
 import { prepareDirectory } from '../cluster/saved-state/prepare.ts';
 import { StateSaver } from '../cluster/saved-state/saver.ts';
 import type { Store, StorePart } from '../cluster/store.ts';
+import { kubeProblems } from './health/kube-problems.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 
@@ -28,6 +30,8 @@ export class KubeFollower implements Disposable {
   readonly #part: StorePart;
   readonly #options: KubeFollowerOptions;
   readonly #log: Logger;
+  readonly #health: HealthRegistry;
+  readonly #probes = new DisposableStack();
   readonly #source: KubeSource;
   readonly #startMs = performance.now();
   #saved: SavedState | undefined;
@@ -35,7 +39,14 @@ export class KubeFollower implements Disposable {
   #saver: StateSaver | undefined;
 
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
-  constructor(store: Store, options: KubeFollowerOptions, log: Logger, metrics: AgentMetrics) {
+  constructor(
+    store: Store,
+    options: KubeFollowerOptions,
+    log: Logger,
+    metrics: AgentMetrics,
+    health: HealthRegistry,
+  ) {
+    this.#health = health;
     this.#store = store;
     this.#options = options;
     this.#log = log;
@@ -55,6 +66,9 @@ export class KubeFollower implements Disposable {
       },
     );
     metrics.kube = () => this.#source.status;
+    for (const state of ['source-away', 'objects-refused', 'serving-saved-state'] as const) {
+      this.#probes.use(health.probe(state, () => kubeProblems(this.#source.status)[state]));
+    }
     this.#source.start();
     this.#saved = this.#readSaved();
     this.#waitForServer();
@@ -76,6 +90,7 @@ export class KubeFollower implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#waiting);
+    this.#probes.dispose();
     this.#source.close();
   }
 
@@ -90,7 +105,9 @@ export class KubeFollower implements Disposable {
       prepareDirectory(savedState);
       return readState(savedState, this.#server);
     } catch (error) {
-      this.#log.error({ error: (error as Error).message }, 'the saved state can not be used');
+      const { message } = error as Error;
+      this.#health.report('saved-state-failing', message);
+      this.#log.error({ error: message }, 'the saved state can not be used');
       return undefined;
     }
   }
@@ -128,9 +145,14 @@ export class KubeFollower implements Disposable {
     const { savedState } = this.#options;
     if (savedState === undefined) return;
     this.#saver = new StateSaver(savedState, this.#server, this.#store, this.#part, {
-      onSaved: (saved) => this.#log.debug({ savedState, ...saved }, 'state saved'),
-      onError: (error) =>
-        this.#log.error({ error: error.message }, 'the state can not be saved; trying again'),
+      onSaved: (saved) => {
+        this.#health.report('saved-state-failing', undefined);
+        this.#log.debug({ savedState, ...saved }, 'state saved');
+      },
+      onError: (error) => {
+        this.#health.report('saved-state-failing', error.message);
+        this.#log.error({ error: error.message }, 'the state can not be saved; trying again');
+      },
     });
   }
 }

@@ -2,6 +2,8 @@ import { Gauge, Registry } from 'prom-client';
 import type { KubeStatus } from '../cluster/kube/source.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import { registerDegraded } from './health/metric.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import { KubeMetrics } from './kube-metrics.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
@@ -16,7 +18,7 @@ export class AgentMetrics {
   #dns: ServedDns | undefined;
   #kube: (() => KubeStatus) | undefined;
 
-  constructor(version: string) {
+  constructor(version: string, health: HealthRegistry) {
     const registers = [this.registry];
     this.proxy = new ProxyMetrics(this.registry);
     this.#manifestErrors = new Gauge({
@@ -30,6 +32,7 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    registerDegraded(this.registry, health);
     this.#kubeMetrics = new KubeMetrics(this.registry, () => this.#kube?.());
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
