@@ -1,11 +1,12 @@
 import type { Access } from '../cluster/kube/access.ts';
+import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
-import { KubeFollower, type KubeFollowerOptions } from './kube-follower.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { ServerFollower } from './server-follower.ts';
 
 /** Where the cluster's objects come from; at least one of them. */
 export interface SourceOptions {
@@ -18,7 +19,10 @@ export interface SourceOptions {
 }
 
 /** Who asks an API server. */
-type AboutNode = Pick<KubeFollowerOptions, 'nodeName' | 'userAgent'>;
+interface AboutNode {
+  readonly nodeName: string;
+  readonly userAgent: string;
+}
 
 /** The store, and the sources that fill it. */
 export class ClusterSources implements Disposable {
@@ -27,7 +31,7 @@ export class ClusterSources implements Disposable {
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
-  #kube: KubeFollower | undefined;
+  #kube: ServerFollower<KubeSource> | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
   constructor(
@@ -41,21 +45,34 @@ export class ClusterSources implements Disposable {
     this.#metrics = metrics;
     this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    if (options.kube === undefined) return;
-    const kube = { ...about, access: options.kube, savedState: options.savedState };
-    this.#kube = this.#opened.use(new KubeFollower(this.store, kube, log, metrics, health));
+    const { kube: access, savedState } = options;
+    if (access === undefined) return;
+    const wanted = { ...about, pods: 'none', imports: false } as const;
+    const follower = new ServerFollower(
+      this.store,
+      {
+        name: 'the API server',
+        origin: access.server.origin,
+        open: (part, events) => new KubeSource(part, { access, ...wanted }, events),
+        savedState,
+        metrics: metrics.kube,
+      },
+      log,
+      health,
+    );
+    this.#kube = this.#opened.use(follower);
   }
 
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
-    const reason = this.#kube?.status.lastError ?? 'no answer yet';
+    const reason = this.#kube?.source.status.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
   /** Follows from now on what DNS needs, and no more than that. */
   serve({ pods, imports }: DnsNeeds): void {
-    this.#kube?.want({ pods: pods ? 'all' : 'none', imports });
+    this.#kube?.source.want({ pods: pods ? 'all' : 'none', imports });
   }
 
   /** Ends everything, once what is known is saved. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { KubeStatus } from '../../cluster/kube/source.ts';
-import { kubeProblems } from './kube-problems.ts';
+import type { ServerStatus } from '../../cluster/server-source.ts';
+import { sourceProblems } from './source-problems.ts';
 import { syncProblems } from './sync-problems.ts';
 
 const resource = (path: string, state: 'watching' | 'waiting', error?: string) => ({
@@ -9,7 +9,7 @@ const resource = (path: string, state: 'watching' | 'waiting', error?: string) =
   resourceVersion: '1',
   error,
 });
-const status = (now: Partial<KubeStatus>): KubeStatus => ({
+const status = (now: Partial<ServerStatus>): ServerStatus => ({
   server: 'https://api:6443',
   isSynced: true,
   isCurrent: true,
@@ -22,16 +22,16 @@ const status = (now: Partial<KubeStatus>): KubeStatus => ({
   ...now,
 });
 
-describe('kubeProblems', () => {
+describe('sourceProblems', () => {
   it('finds nothing wrong with a source that is heard', () => {
-    const found = kubeProblems(status({ lastError: 'long over' }));
+    const found = sourceProblems(status({ lastError: 'long over' }));
     expect(found['source-away']).toBeUndefined();
     expect(found['serving-saved-state']).toBeUndefined();
     expect(found['objects-refused']).toEqual(new Map());
   });
 
   it('tells a server that is away from an object that can not be read', () => {
-    const found = kubeProblems(
+    const found = sourceProblems(
       status({
         restoredFromMs: 0,
         resources: [

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { Backoff } from '../connect/backoff.ts';
 import { decodeObject, FieldError } from '../decode.ts';
 import { LineSplitter } from '../line-splitter.ts';
 import type { ClusterObject } from '../objects.ts';
-import { Backoff } from './backoff.ts';
+import type { FollowState } from '../server-source.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './connection.ts';
 import { ListSplitter } from './list-splitter.ts';
@@ -51,9 +52,6 @@ export interface ReflectorEvents {
   onStatus(): void;
 }
 
-/** What a reflector does: nothing yet, reads all there is, hears of changes, waits after a failure. */
-export type ReflectorState = 'starting' | 'listing' | 'watching' | 'waiting' | 'absent';
-
 /** How much is asked for; tests ask for less. */
 export interface ReflectorLimits {
   readonly pageObjects: number;
@@ -92,7 +90,7 @@ export class Reflector {
   #version: string | undefined;
   /** The server may be another than the one that gave us the version. */
   #isUnsure = false;
-  #state: ReflectorState = 'starting';
+  #state: FollowState = 'starting';
   #failure: string | undefined;
   #heardMs: number | undefined;
 
@@ -108,7 +106,7 @@ export class Reflector {
     this.#events = events;
   }
 
-  get state(): ReflectorState {
+  get state(): FollowState {
     return this.#state;
   }
 
@@ -183,7 +181,7 @@ export class Reflector {
     return isAbsent;
   }
 
-  #become(state: ReflectorState, failure?: string): void {
+  #become(state: FollowState, failure?: string): void {
     this.#state = state;
     // What is wrong stays so until the server is heard again.
     if (failure !== undefined || state === 'watching' || state === 'absent')

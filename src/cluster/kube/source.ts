@@ -1,15 +1,10 @@
 import { type ClusterObject, objectKey } from '../objects.ts';
+import type { ServerEvents, ServerSource, ServerStatus } from '../server-source.ts';
 import type { StorePart } from '../store.ts';
 import type { Access } from './access.ts';
 import { KubeClient } from './client.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
-import {
-  type Changes,
-  REFLECTOR_LIMITS,
-  Reflector,
-  type ReflectorLimits,
-  type ReflectorState,
-} from './reflector.ts';
+import { type Changes, REFLECTOR_LIMITS, Reflector, type ReflectorLimits } from './reflector.ts';
 import { type Resource, resourcesOf, type Wanted } from './resource.ts';
 
 /** What a KubeSource is made with. */
@@ -19,47 +14,11 @@ export interface KubeSourceOptions extends Wanted {
   readonly limits?: Partial<ConnectionLimits & ReflectorLimits>;
 }
 
-/** What a KubeSource tells its owner. */
-export interface KubeEvents {
-  /** All resources were listed for the first time, and the store has them. */
-  onSynced(): void;
-  /** Something is wrong; called once for each new message. */
-  onError(message: string): void;
-  /** What was wrong is well again. */
-  onRecovered(): void;
-}
-
-/** How one resource is doing. */
-export interface ResourceStatus {
-  readonly path: string;
-  readonly state: ReflectorState;
-  readonly resourceVersion: string | undefined;
-  readonly error: string | undefined;
-}
-
-/** How the source is doing. */
-export interface KubeStatus {
-  readonly server: string;
-  /** Whether the store has had all there is since the start. */
-  readonly isSynced: boolean;
-  /** Whether every change is heard of now. */
-  readonly isCurrent: boolean;
-  /** Since when what the store has may be out of date (Date.now); undefined while it is current. */
-  readonly staleSinceMs: number | undefined;
-  /** When what the store has was saved (Date.now), where it is no newer than that. */
-  readonly restoredFromMs: number | undefined;
-  /** When the server was last heard (Date.now). */
-  readonly heardMs: number | undefined;
-  readonly lastError: string | undefined;
-  readonly objects: number;
-  readonly resources: readonly ResourceStatus[];
-}
-
 /** Keeps a part of a store equal to what an API server has, for as long as it is open. */
-export class KubeSource implements Disposable {
+export class KubeSource implements ServerSource {
   readonly #client: KubeClient;
   readonly #part: StorePart;
-  readonly #events: KubeEvents;
+  readonly #events: ServerEvents;
   readonly #options: KubeSourceOptions;
   readonly #limits: ConnectionLimits & ReflectorLimits;
   readonly #reflectors: Reflector[] = [];
@@ -75,7 +34,7 @@ export class KubeSource implements Disposable {
   #lastError: string | undefined;
   #restoredFromMs: number | undefined;
 
-  constructor(part: StorePart, options: KubeSourceOptions, events: KubeEvents) {
+  constructor(part: StorePart, options: KubeSourceOptions, events: ServerEvents) {
     this.#options = options;
     this.#limits = { ...CONNECTION_LIMITS, ...REFLECTOR_LIMITS, ...options.limits };
     this.#client = new KubeClient(options.access, options.userAgent, this.#limits);
@@ -129,7 +88,7 @@ export class KubeSource implements Disposable {
     return this.#staged === undefined;
   }
 
-  get status(): KubeStatus {
+  get status(): ServerStatus {
     const heard = this.#reflectors.flatMap(({ heardMs }) => heardMs ?? []);
     return {
       server: this.#client.origin,

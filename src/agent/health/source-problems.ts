@@ -1,13 +1,13 @@
-import type { KubeStatus, ResourceStatus } from '../../cluster/kube/source.ts';
+import type { ResourceStatus, ServerStatus } from '../../cluster/server-source.ts';
 import type { Problems } from './registry.ts';
 
-/** What can be wrong with following an API server. */
-export type KubeProblems = Readonly<
+/** What can be wrong with following a server. */
+export type SourceProblems = Readonly<
   Record<'source-away' | 'objects-refused' | 'serving-saved-state', Problems>
 >;
 
-/** What is wrong with following an API server, as far as its status tells. Pure. */
-export function kubeProblems(status: KubeStatus): KubeProblems {
+/** What is wrong with following a server, as far as its status tells. Pure. */
+export function sourceProblems(status: ServerStatus): SourceProblems {
   const { server, restoredFromMs, resources } = status;
   // An error beside a watch that runs is about an object that came by it.
   const isHeard = ({ state }: ResourceStatus) => state === 'watching';

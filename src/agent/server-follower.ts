@@ -1,38 +1,40 @@
-import type { Access } from '../cluster/kube/access.ts';
-import type { Wanted } from '../cluster/kube/resource.ts';
-import { KubeSource, type KubeStatus } from '../cluster/kube/source.ts';
 import { readState, type SavedState } from '../cluster/saved-state/file.ts';
 import { prepareDirectory } from '../cluster/saved-state/prepare.ts';
 import { StateSaver } from '../cluster/saved-state/saver.ts';
+import type { ServerEvents, ServerSource } from '../cluster/server-source.ts';
 import type { Store, StorePart } from '../cluster/store.ts';
-import { kubeProblems } from './health/kube-problems.ts';
 import type { HealthRegistry } from './health/registry.ts';
+import { sourceProblems } from './health/source-problems.ts';
 import type { Logger } from './log.ts';
-import type { AgentMetrics } from './metrics.ts';
+import type { ServerMetrics } from './server-metrics.ts';
 
 /** How long a server that says nothing is waited for before the saved state is served. */
 const SILENCE_MS = 500;
 /** The same for one that is there, and may have much to say: it is about to tell what is true now. */
 const SLOW_MS = 10_000;
 
-/** Which API server is followed, and by whom. */
-export interface KubeFollowerOptions {
-  readonly access: Access;
-  readonly nodeName: string;
-  readonly userAgent: string;
+/** Which server is followed, and how. */
+export interface ServerFollowerOptions<Source> {
+  /** What people call it, such as `etcd`. */
+  readonly name: string;
+  /** Tells it from others, whose saved state is not to be served. */
+  readonly origin: string;
+  /** Makes what follows it. */
+  readonly open: (part: StorePart, events: ServerEvents) => Source;
   /** The file of the saved state; undefined for none. */
   readonly savedState: string | undefined;
+  readonly metrics: ServerMetrics;
 }
 
-/** Follows an API server, and begins with what was saved when that is away. */
-export class KubeFollower implements Disposable {
+/** Follows a server, and begins with what was saved when that is away. */
+export class ServerFollower<Source extends ServerSource = ServerSource> implements Disposable {
+  readonly source: Source;
   readonly #store: Store;
   readonly #part: StorePart;
-  readonly #options: KubeFollowerOptions;
+  readonly #options: ServerFollowerOptions<Source>;
   readonly #log: Logger;
   readonly #health: HealthRegistry;
   readonly #probes = new DisposableStack();
-  readonly #source: KubeSource;
   readonly #startMs = performance.now();
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
@@ -41,9 +43,8 @@ export class KubeFollower implements Disposable {
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
   constructor(
     store: Store,
-    options: KubeFollowerOptions,
+    options: ServerFollowerOptions<Source>,
     log: Logger,
-    metrics: AgentMetrics,
     health: HealthRegistry,
   ) {
     this.#health = health;
@@ -51,36 +52,23 @@ export class KubeFollower implements Disposable {
     this.#options = options;
     this.#log = log;
     this.#part = store.part();
-    const { access, nodeName, userAgent } = options;
+    const { name, origin, metrics } = options;
     store.isComplete = false;
-    this.#source = new KubeSource(
-      this.#part,
-      { access, nodeName, userAgent, pods: 'none', imports: false },
-      {
-        onSynced: () => this.#synced(),
-        onError: (error) => {
-          metrics.kubeError();
-          log.error({ error }, 'API server; the last good state stays in force');
-        },
-        onRecovered: () => log.info({ server: this.#server }, 'the API server is well again'),
+    this.source = options.open(this.#part, {
+      onSynced: () => this.#synced(),
+      onError: (error) => {
+        metrics.error();
+        log.error({ error }, `${name}; the last good state stays in force`);
       },
-    );
-    metrics.kube = () => this.#source.status;
+      onRecovered: () => log.info({ server: origin }, `${name} is well again`),
+    });
+    metrics.status = () => this.source.status;
     for (const state of ['source-away', 'objects-refused', 'serving-saved-state'] as const) {
-      this.#probes.use(health.probe(state, () => kubeProblems(this.#source.status)[state]));
+      this.#probes.use(health.probe(state, () => sourceProblems(this.source.status)[state]));
     }
-    this.#source.start();
+    this.source.start();
     this.#saved = this.#readSaved();
     this.#waitForServer();
-  }
-
-  get status(): KubeStatus {
-    return this.#source.status;
-  }
-
-  /** See KubeSource.want. */
-  want(wanted: Partial<Wanted>): void {
-    this.#source.want(wanted);
   }
 
   /** Saves what is known and not saved yet; resolves when it is on the disk. */
@@ -91,11 +79,7 @@ export class KubeFollower implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#waiting);
     this.#probes.dispose();
-    this.#source.close();
-  }
-
-  get #server(): string {
-    return this.#options.access.server.origin;
+    this.source[Symbol.dispose]();
   }
 
   #readSaved(): SavedState | undefined {
@@ -103,10 +87,10 @@ export class KubeFollower implements Disposable {
     if (savedState === undefined) return undefined;
     try {
       prepareDirectory(savedState);
-      return readState(savedState, this.#server);
+      return readState(savedState, this.#options.origin);
     } catch (error) {
       const { message } = error as Error;
-      this.#health.report('saved-state-failing', message);
+      this.#saveFails(message);
       this.#log.error({ error: message }, 'the saved state can not be used');
       return undefined;
     }
@@ -116,7 +100,7 @@ export class KubeFollower implements Disposable {
   #waitForServer(): void {
     if (this.#saved === undefined) return;
     this.#waiting = setTimeout(() => {
-      const isThere = this.#source.status.heardMs !== undefined;
+      const isThere = this.source.status.heardMs !== undefined;
       const isOverdue = performance.now() - this.#startMs >= SLOW_MS;
       if (isThere && !isOverdue) this.#waitForServer();
       else this.#restore();
@@ -126,12 +110,12 @@ export class KubeFollower implements Disposable {
   #restore(): void {
     const saved = this.#saved;
     this.#saved = undefined;
-    if (saved === undefined || !this.#source.restore(saved.objects, saved.savedMs)) return;
-    const { savedState } = this.#options;
+    if (saved === undefined || !this.source.restore(saved.objects, saved.savedMs)) return;
+    const { name, savedState } = this.#options;
     const savedAt = new Date(saved.savedMs).toISOString();
     this.#log.warn(
       { savedState, savedAt, objects: saved.objects.length },
-      'the API server does not answer; the saved state is served, which may be out of date',
+      `${name} does not answer; the saved state is served, which may be out of date`,
     );
     this.#store.isComplete = true;
   }
@@ -139,20 +123,24 @@ export class KubeFollower implements Disposable {
   #synced(): void {
     clearTimeout(this.#waiting);
     this.#saved = undefined;
-    const { objects } = this.#source.status;
-    this.#log.info({ server: this.#server, objects }, 'the API server was read');
+    const { objects } = this.source.status;
+    const { name, origin, savedState } = this.#options;
+    this.#log.info({ server: origin, objects }, `${name} was read`);
     this.#store.isComplete = true;
-    const { savedState } = this.#options;
     if (savedState === undefined) return;
-    this.#saver = new StateSaver(savedState, this.#server, this.#store, this.#part, {
+    this.#saver = new StateSaver(savedState, origin, this.#store, this.#part, {
       onSaved: (saved) => {
-        this.#health.report('saved-state-failing', undefined);
+        this.#saveFails(undefined);
         this.#log.debug({ savedState, ...saved }, 'state saved');
       },
       onError: (error) => {
-        this.#health.report('saved-state-failing', error.message);
+        this.#saveFails(error.message);
         this.#log.error({ error: error.message }, 'the state can not be saved; trying again');
       },
     });
+  }
+
+  #saveFails(text: string | undefined): void {
+    this.#health.reportOne('saved-state-failing', this.#options.savedState ?? '', text);
   }
 }
