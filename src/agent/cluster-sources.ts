@@ -4,6 +4,7 @@ import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower } from './server-follower.ts';
@@ -31,13 +32,21 @@ export class ClusterSources implements Disposable {
   readonly store = new Store();
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
+  readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
   #kube: ServerFollower<KubeSource> | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
-  constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
+  constructor(
+    options: SourceOptions,
+    about: AboutNode,
+    log: Logger,
+    metrics: AgentMetrics,
+    health: HealthRegistry,
+  ) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
     const { kube: access, savedState, spawnDecoder } = options;
     if (access === undefined) return;
@@ -52,6 +61,7 @@ export class ClusterSources implements Disposable {
         metrics: metrics.kube,
       },
       log,
+      health,
     );
     this.#kube = this.#opened.use(follower);
   }
@@ -94,6 +104,8 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    const errors = () => new Map(source.errors.map((error) => [error, error]));
+    this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
 }
