@@ -4,7 +4,9 @@ import type { AgentConfig } from '../../../agent/config/agent-config.ts';
 import { readConfigFile } from '../../../agent/config/document.ts';
 import { dnsOptions } from '../../../agent/config/settings.ts';
 import { checkSources, sourceOptions } from '../../../agent/config/source-options.ts';
+import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { openLog } from '../../../agent/log.ts';
+import { MemoryKeeper } from '../../../agent/memory.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type AgentArgs, configOf, orInputError, withAgentFlags } from './options.ts';
@@ -26,6 +28,7 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
 
 async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig): Promise<void> {
   const log = openLog(values['log.level']);
+  using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
   const reload = (): void => {
@@ -39,7 +42,7 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   for (const { where, problem } of warnings) log.warn({ where, problem }, 'configuration');
-  const spawnWorker = workerSpawner();
+  const spawnWorker = workerSpawner('dns/udp-worker');
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -51,11 +54,15 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
   agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(values),
+      sources: {
+        ...sourceOptions(values),
+        spawnDecoder: workerSpawner('cluster/decode-worker'),
+      },
       kubeProxy,
       besideKubeProxy: values['proxy.besideKubeProxy'],
       dns: dnsOptions(values, origins),
       log,
+      health: new HealthRegistry(),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
