@@ -360,11 +360,7 @@ function postroutingChain(family: IpFamily, { masqueradeBit }: NodeRules): Chain
 
 /** Looks address, protocol and port up, and goes on in `chain` with what the map says. */
 function leads(family: IpFamily, set: string, chain: string): RuleSpec {
-  return rule(
-    `in ${set}`,
-    ...lookUpTarget(family, set),
-    verdict(goTo(chain)),
-  );
+  return rule(`in ${set}`, ...lookUpTarget(family, set), verdict(goTo(chain)));
 }
 
 /** Looks address, protocol and port up, and gives the packet's priority what the map says. */
