@@ -1,6 +1,5 @@
 import { PodwireError } from '../errors.ts';
-import type { EndpointTarget } from './model/endpoint.ts';
-import type { ServiceRoute } from './model/route.ts';
+import type { DepartedWay, ServiceRoute } from './model/route.ts';
 import type { NodeRules } from './node.ts';
 
 /** What the node should do, as a whole and as what became different. */
@@ -34,15 +33,6 @@ export interface Protection {
   readonly isOwned: boolean;
   /** Why, in words. */
   readonly reason: string;
-}
-
-/**
- * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
- * be left.
- */
-export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
-  /** Where it led. */
-  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
 }
 
 /** What one synchronisation came to. */

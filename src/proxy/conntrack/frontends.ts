@@ -1,7 +1,6 @@
 import type { Addr } from '../../ipaddr/addr.ts';
 import type { FlowEnds } from '../../netlink/conntrack/scan.ts';
-import type { DepartedWay } from '../backend.ts';
-import { routeKey, type ServiceRoute } from '../model/route.ts';
+import { type DepartedWay, routeKey, type ServiceRoute } from '../model/route.ts';
 import { endpointKey, type Frontend, FrontendIndex, type WayIn } from './frontend-index.ts';
 
 /** Ways in that are gone are remembered until a sweep is done; of more than these the first is not. */

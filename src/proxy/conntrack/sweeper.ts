@@ -6,8 +6,7 @@ import type { Flow } from '../../netlink/conntrack/flow.ts';
 import { flowScan } from '../../netlink/conntrack/scan.ts';
 import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import type { Netns } from '../../sys/netns.ts';
-import type { DepartedWay } from '../backend.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import { type NodeRules, nodePortAddrsOf } from '../node.ts';
 import { type FlowProtocol, Frontends } from './frontends.ts';
 

@@ -47,6 +47,15 @@ export interface ServiceRoute {
   readonly serving?: readonly EndpointTarget[];
 }
 
+/**
+ * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
+ * be left.
+ */
+export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
+  /** Where it led. */
+  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
+}
+
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
 const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 const FAMILIES = [4, 6] as const;

@@ -7,7 +7,6 @@ import type { Table } from '../../netlink/nftables/table.ts';
 import { netlinkHolder } from '../../sys/netlink-owner.ts';
 import type { Netns } from '../../sys/netns.ts';
 import {
-  type DepartedWay,
   type Desired,
   OwnedElsewhereError,
   type Protection,
@@ -15,7 +14,7 @@ import {
   type Quarantined,
   type SyncResult,
 } from '../backend.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import { readTable } from './actual.ts';
 import { watchTables } from './drift.ts';
 import { FAMILIES, type IpFamily, TABLE } from './names.ts';

@@ -1,7 +1,7 @@
 import type { Protocol } from '../../cluster/objects.ts';
 import { Addr } from '../../ipaddr/addr.ts';
 import type { Element } from '../../netlink/nftables/element.ts';
-import type { DepartedWay } from '../backend.ts';
+import type { DepartedWay } from '../model/route.ts';
 import { PROTOCOL_NUMBER } from './element.ts';
 import { endpointAt, hostNumber, LEAD_SETS, PORT_LEAD_SETS, type SetElements } from './known.ts';
 import { HEADER, type IpFamily, SET } from './names.ts';

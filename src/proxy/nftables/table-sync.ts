@@ -1,8 +1,7 @@
 import type { Batch } from '../../netlink/nftables/batch.ts';
 import type { Element } from '../../netlink/nftables/element.ts';
 import type { SetSpec } from '../../netlink/nftables/set.ts';
-import type { DepartedWay } from '../backend.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import type { NodeRules } from '../node.ts';
 import { type ActualTable, hookFits, sameRules } from './actual.ts';
 import { type ChainSpec, staticChains } from './chains.ts';
