@@ -4,9 +4,10 @@ import type { SourceOptions } from '../../../agent/cluster-sources.ts';
 import type { Access } from '../../../cluster/kube/access.ts';
 import { inClusterAccess } from '../../../cluster/kube/in-cluster.ts';
 import { anonymousAccess, kubeconfigAccess } from '../../../cluster/kube/kubeconfig.ts';
+import { type EtcdArgs, etcdPlace, withEtcdFlags } from '../etcd-options.ts';
 
 /** The flags that say where the cluster's objects come from. */
-export interface SourceArgs {
+export interface SourceArgs extends EtcdArgs {
   manifests: string | undefined;
   kubeconfig: string | undefined;
   master: string | undefined;
@@ -21,11 +22,11 @@ const GROUP = "Where the cluster's objects come from, one or several:";
 
 /** Adds the flags of the sources to a command. */
 export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
-  return yargs
+  return withEtcdFlags(yargs, 'where etcd is, which has the objects; URLs with commas between')
     .option('manifests', {
       type: 'string',
       group: GROUP,
-      describe: 'directory of Kubernetes YAML; its objects go before those of an API server',
+      describe: 'directory of Kubernetes YAML; its objects go before those of a server',
     })
     .option('kubeconfig', {
       type: 'string',
@@ -47,8 +48,7 @@ export function withSourceFlags<T>(yargs: Argv<T>): Argv<T & SourceArgs> {
       type: 'string',
       default: join(STATE_DIRECTORY, 'cluster-state'),
       group: GROUP,
-      describe:
-        'file that keeps what the API server said last, for a start without it; "" for none',
+      describe: 'file that keeps what the server said last, for a start without it; "" for none',
     });
 }
 
@@ -66,14 +66,20 @@ export function checkSources(args: SourceArgs, configured: string): void {
   if (args['in-cluster'] && hasServer) {
     throw new Error('--in-cluster: expected neither --kubeconfig nor --master beside it');
   }
+  if (args['etcd-endpoints'] !== undefined && (args['in-cluster'] || hasServer)) {
+    throw new Error('--etcd-endpoints: expected no API server beside it');
+  }
   if (hasFlags(args) || configured !== '') return;
-  throw new Error('expected a source: --manifests, --kubeconfig, --master or --in-cluster');
+  throw new Error(
+    'expected a source: --manifests, --kubeconfig, --master, --in-cluster or --etcd-endpoints',
+  );
 }
 
 /** Whether a flag says where the objects come from, so that nothing else does. */
 export function hasFlags(args: SourceArgs): boolean {
-  const { manifests, kubeconfig, master } = args;
-  return [manifests, kubeconfig, master].some((flag) => flag !== undefined) || args['in-cluster'];
+  const { manifests, kubeconfig, master, 'etcd-endpoints': etcd } = args;
+  const given = [manifests, kubeconfig, master, etcd].some((flag) => flag !== undefined);
+  return given || args['in-cluster'];
 }
 
 /**
@@ -82,9 +88,11 @@ export function hasFlags(args: SourceArgs): boolean {
  */
 export function sourceOptions(args: SourceArgs, configured: string): SourceOptions {
   const kube = hasFlags(args) ? accessOf(args) : kubeconfigAccess(configured);
+  const etcd = etcdPlace(args);
   return {
     ...(args.manifests === undefined ? {} : { manifests: args.manifests }),
     ...(kube === undefined ? {} : { kube }),
+    ...(etcd === undefined ? {} : { etcd }),
     ...(args['saved-state'] === '' ? {} : { savedState: args['saved-state'] }),
   };
 }
