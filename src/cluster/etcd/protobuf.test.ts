@@ -51,7 +51,9 @@ describe('protobuf', () => {
       names: fc.array(fc.string(), { maxLength: 4 }),
     });
     fc.assert(
-      fc.property(outer, (value) => expect(decode(OUTER, encode(OUTER, value))).toEqual(value)),
+      fc.property(outer, (value) => {
+        expect(decode(OUTER, encode(OUTER, value))).toEqual(value);
+      }),
     );
   });
 
