@@ -6,6 +6,7 @@ import { ManifestSource } from '../cluster/manifests/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
@@ -33,19 +34,27 @@ export class ClusterSources implements Disposable {
   readonly store = new Store();
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
+  readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
   #kube: ServerFollower<KubeSource> | undefined;
   #etcd: ServerFollower | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
-  constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
+  constructor(
+    options: SourceOptions,
+    about: AboutNode,
+    log: Logger,
+    metrics: AgentMetrics,
+    health: HealthRegistry,
+  ) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
     const { kube, etcd, savedState } = options;
     const follow = <Source extends ServerSource>(
       of: Omit<ServerFollowerOptions<Source>, 'savedState'>,
-    ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log));
+    ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log, health));
     if (kube !== undefined) {
       const wanted = { ...about, access: kube, pods: 'none', imports: false } as const;
       this.#kube = follow({
@@ -106,6 +115,8 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    const errors = () => new Map(source.errors.map((error) => [error, error]));
+    this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
 }

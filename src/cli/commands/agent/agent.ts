@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
+import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
@@ -83,6 +84,7 @@ async function run(args: Args): Promise<void> {
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
       log,
+      health: new HealthRegistry(),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
