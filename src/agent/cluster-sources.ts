@@ -1,3 +1,4 @@
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { EtcdAccess } from '../cluster/etcd/access.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
@@ -21,6 +22,8 @@ export interface SourceOptions {
   readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
+  /** Starts the thread that decodes large lists, where it is not in the source tree. */
+  readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
 
 /** Who asks a server. */
@@ -51,12 +54,18 @@ export class ClusterSources implements Disposable {
     this.#metrics = metrics;
     this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube, etcd, savedState } = options;
+    const { kube, etcd, savedState, spawnDecoder } = options;
     const follow = <Source extends ServerSource>(
       of: Omit<ServerFollowerOptions<Source>, 'savedState'>,
     ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log, health));
     if (kube !== undefined) {
-      const wanted = { ...about, access: kube, pods: 'none', imports: false } as const;
+      const wanted = {
+        ...about,
+        access: kube,
+        spawnDecoder,
+        pods: 'none',
+        imports: false,
+      } as const;
       this.#kube = follow({
         name: 'the API server',
         origin: kube.server.origin,

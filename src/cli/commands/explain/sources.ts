@@ -5,6 +5,7 @@ import { ManifestDirectory } from '../../../cluster/manifests/directory.ts';
 import type { ServerEvents, ServerSource } from '../../../cluster/server-source.ts';
 import { Store } from '../../../cluster/store.ts';
 import { PodwireError } from '../../../errors.ts';
+import { workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type SourceArgs, sourceOptions } from '../agent/source-options.ts';
 
@@ -27,7 +28,8 @@ export async function readSources(
     store.part().apply(changed, []);
   }
   const userAgent = `podwire/${VERSION}`;
-  const wanted = { nodeName, userAgent, pods: 'none', imports: false } as const;
+  const spawnDecoder = workerSpawner('cluster/decode-worker');
+  const wanted = { nodeName, userAgent, pods: 'none', imports: false, spawnDecoder } as const;
   if (kube !== undefined) {
     await readServer(kube.server.origin, (events) => {
       return new KubeSource(store.part(), { ...wanted, access: kube }, events);
