@@ -1,9 +1,4 @@
-import {
-  AccessError,
-  type Credential,
-  readCredential,
-  type TlsMaterial,
-} from '../connect/credential.ts';
+import { AccessError, readCredential, type TlsMaterial } from '../connect/credential.ts';
 
 /** A cluster has seven members at most that are of use. */
 const ENDPOINTS_MAX = 32;
@@ -18,10 +13,10 @@ export interface EtcdAccess {
   user(): { readonly name: string; readonly password: string } | undefined;
 }
 
-/** What users say of it, by the flags of etcdctl and kube-apiserver. Files are named by their paths. */
+/** What users say of it. Files are named by their paths. */
 export interface EtcdSettings {
-  /** URLs, or addresses and ports, with commas between. */
-  readonly endpoints: string;
+  /** URLs. */
+  readonly endpoints: readonly string[];
   readonly cacert?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
@@ -29,17 +24,16 @@ export interface EtcdSettings {
   readonly passwordFile?: string | undefined;
 }
 
-/** What settings mean. Throws AccessError that names the flag, its value and what was expected. */
+/** What settings mean. Throws AccessError that names the setting, its value and what was expected. */
 export function etcdAccess(settings: EtcdSettings): EtcdAccess {
   const { cacert, cert, key, username, passwordFile } = settings;
   together('etcd-cert', cert, 'etcd-key', key);
   together('etcd-username', username, 'etcd-password-file', passwordFile);
   const isTls = [cacert, cert].some((file) => file !== undefined);
-  const endpoints = settings.endpoints.split(',').map((text) => endpointOf(text.trim(), isTls));
-  if (endpoints.length > ENDPOINTS_MAX) {
-    throw new AccessError(
-      `--etcd-endpoints: expected at most ${ENDPOINTS_MAX}, got ${endpoints.length}`,
-    );
+  const endpoints = settings.endpoints.map((text) => endpointOf(text, isTls));
+  if (endpoints.length === 0 || endpoints.length > ENDPOINTS_MAX) {
+    const problem = `expected one to ${ENDPOINTS_MAX}, got ${endpoints.length}`;
+    throw new AccessError(`etcd-endpoints: ${problem}`);
   }
   const access: EtcdAccess = {
     endpoints,
@@ -58,40 +52,37 @@ export function etcdAccess(settings: EtcdSettings): EtcdAccess {
   };
   // What is missing now is a mistake of who typed it; later on it is tried again.
   access.user();
-  for (const [flag, file] of Object.entries({ cacert, cert, key })) {
-    if (file !== undefined) read(`etcd-${flag}`, file);
+  for (const [name, file] of Object.entries({ cacert, cert, key })) {
+    if (file !== undefined) read(`etcd-${name}`, file);
   }
   return access;
 }
 
-function read(flag: string, file: string): string | Buffer {
-  const credential: Credential = { file };
-  return readCredential(`--${flag}`, credential);
+function read(setting: string, file: string): string | Buffer {
+  return readCredential(setting, { file });
 }
 
 function together(
-  flag: string,
+  setting: string,
   value: string | undefined,
   other: string,
   otherValue: string | undefined,
 ): void {
   if ((value === undefined) === (otherValue === undefined)) return;
-  const [given, missing] = value === undefined ? [other, flag] : [flag, other];
-  throw new AccessError(`--${given}: expected --${missing} beside it`);
+  const [given, missing] = value === undefined ? [other, setting] : [setting, other];
+  throw new AccessError(`${given}: expected ${missing} beside it`);
 }
 
-/** An endpoint without a protocol is as etcdctl takes it: TLS where there is something to trust. */
 function endpointOf(text: string, isTls: boolean): URL {
-  const url = text.includes('://') ? text : `${isTls ? 'https' : 'http'}://${text}`;
-  const parsed = URL.parse(url);
-  const isBare = parsed !== null && ['', '/'].includes(parsed.pathname) && parsed.search === '';
-  if (!isBare || !['http:', 'https:'].includes(parsed.protocol) || parsed.hostname === '') {
+  const url = URL.parse(text);
+  const isBare = url !== null && ['', '/'].includes(url.pathname) && url.search === '';
+  if (!isBare || !['http:', 'https:'].includes(url.protocol) || url.username !== '') {
     throw new AccessError(
-      `--etcd-endpoints: expected URLs such as https://10.0.0.1:2379, got "${text}"`,
+      `etcd-endpoints: expected URLs such as https://10.0.0.1:2379, got "${text}"`,
     );
   }
-  if (isTls && parsed.protocol === 'http:') {
-    throw new AccessError(`--etcd-endpoints: expected https beside certificates, got "${text}"`);
+  if (isTls && url.protocol === 'http:') {
+    throw new AccessError(`etcd-endpoints: expected https beside certificates, got "${text}"`);
   }
-  return parsed;
+  return url;
 }

@@ -20,7 +20,7 @@ describe('access to etcd', () => {
   });
 
   const settings = () => ({
-    endpoints: etcd.url,
+    endpoints: [etcd.url],
     cacert: etcd.file('ca.crt'),
     cert: etcd.file('client.crt'),
     key: etcd.file('client.key'),
@@ -83,36 +83,26 @@ describe('access to etcd', () => {
 });
 
 describe('settings of etcd', () => {
+  const one = 'https://10.0.0.1:2379';
   it.each([
+    [{ endpoints: ['ftp://10.0.0.1'] }, `expected URLs such as ${one}, got "ftp://10.0.0.1"`],
+    [{ endpoints: ['http://10.0.0.1/path'] }, `etcd-endpoints: expected URLs such as ${one}, got`],
+    [{ endpoints: [] }, 'etcd-endpoints: expected one to 32, got 0'],
+    [{ endpoints: Array<string>(33).fill(one) }, 'etcd-endpoints: expected one to 32, got 33'],
+    [{ endpoints: [one], cert: '/x' }, 'etcd-cert: expected etcd-key beside it'],
     [
-      { endpoints: 'ftp://10.0.0.1' },
-      'expected URLs such as https://10.0.0.1:2379, got "ftp://10.0.0.1"',
+      { endpoints: [one], passwordFile: '/x' },
+      'etcd-password-file: expected etcd-username beside it',
     ],
     [
-      { endpoints: '10.0.0.1:2379,' },
-      '--etcd-endpoints: expected URLs such as https://10.0.0.1:2379, got ""',
-    ],
-    [{ endpoints: 'http://10.0.0.1/path' }, '--etcd-endpoints: expected URLs'],
-    [{ endpoints: 'a:1', cert: '/x' }, '--etcd-cert: expected --etcd-key beside it'],
-    [
-      { endpoints: 'a:1', passwordFile: '/x' },
-      '--etcd-password-file: expected --etcd-username beside it',
+      { endpoints: [one], cacert: '/nowhere' },
+      'etcd-cacert: expected a readable file, got "/nowhere" (ENOENT)',
     ],
     [
-      { endpoints: 'a:1', cacert: '/nowhere' },
-      '--etcd-cacert: expected a readable file, got "/nowhere" (ENOENT)',
+      { endpoints: ['http://a:1'], cacert: '/x' },
+      'etcd-endpoints: expected https beside certificates, got "http://a:1"',
     ],
-    [
-      { endpoints: 'http://a:1', cacert: '/x' },
-      '--etcd-endpoints: expected https beside certificates, got "http://a:1"',
-    ],
-    [{ endpoints: Array(33).fill('a:1').join() }, '--etcd-endpoints: expected at most 32, got 33'],
-  ])('refuses %j', (settings, message) => {
+  ])('refuses (%#)', (settings, message) => {
     expect(() => etcdAccess(settings)).toThrow(message);
-  });
-
-  it('takes endpoints without a protocol as etcdctl does', () => {
-    const [one, two] = etcdAccess({ endpoints: '10.0.0.1:2379, [fd00::1]:2379' }).endpoints;
-    expect([one?.href, two?.href]).toEqual(['http://10.0.0.1:2379/', 'http://[fd00::1]:2379/']);
   });
 });

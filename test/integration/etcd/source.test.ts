@@ -4,6 +4,8 @@ import { Gate } from '../../conformance/kube/gate.ts';
 import { EtcdServer } from './etcd-server.ts';
 import { follow, keyOf, PREFIX, service } from './follow.ts';
 
+/** The way through a gate, without TLS. */
+const plain = ({ port }: Gate): string => `http://127.0.0.1:${port}`;
 /** A connection that is silent is soon taken for dead. */
 const IMPATIENT = { pingIntervalMs: 100, connectTimeoutMs: 500, answerTimeoutMs: 500 };
 
@@ -22,7 +24,7 @@ describe('EtcdSource', () => {
   const put = (name: string, clusterIP?: string) =>
     etcd.etcdctl('put', keyOf(name), service(name, clusterIP));
   const remove = (name: string) => etcd.etcdctl('del', keyOf(name));
-  const open = (limits = {}) => follow({ endpoints: etcd.url }, limits);
+  const open = (limits = {}) => follow({ endpoints: [etcd.url] }, limits);
 
   it('follows what etcdctl does, and what is elsewhere is none of it', async () => {
     put('early');
@@ -110,7 +112,7 @@ describe('EtcdSource', () => {
     put('a');
     put('b');
     using gate = await Gate.open(etcd.port);
-    using followed = follow({ endpoints: `127.0.0.1:${gate.port}` });
+    using followed = follow({ endpoints: [plain(gate)] });
     await followed.hasServices('a', 'b');
     await followed.isCurrent();
     gate.shut();
@@ -175,7 +177,7 @@ describe('EtcdSource', () => {
   it('converges over a way that cuts answers anywhere, and one that blocks', async () => {
     for (const name of ['a', 'b', 'c']) put(name);
     using gate = await Gate.open(etcd.port);
-    const through = () => follow({ endpoints: `127.0.0.1:${gate.port}` }, IMPATIENT);
+    const through = () => follow({ endpoints: [plain(gate)] }, IMPATIENT);
     // In the settings, the head of the list, the list, its end, and in the watch.
     for (const bytes of [10, 60, 200, 500, 600, 700, 720]) {
       gate.cutAfter(bytes);
@@ -198,7 +200,7 @@ describe('EtcdSource', () => {
     put('a');
     using gate = await Gate.open(etcd.port);
     using other = await Gate.open(etcd.port);
-    const endpoints = `127.0.0.1:1,127.0.0.1:${gate.port},${other.url.replace('https', 'http')}`;
+    const endpoints = ['http://127.0.0.1:1', plain(gate), plain(other)];
     using followed = follow({ endpoints }, IMPATIENT);
     await followed.hasServices('a');
     gate.shut();
@@ -212,7 +214,7 @@ describe('EtcdSource', () => {
   });
 
   it('says so when a server is something else', async () => {
-    using followed = follow({ endpoints: etcd.url.replace('http', 'https') });
+    using followed = follow({ endpoints: [etcd.url.replace('http', 'https')] });
     await followed.hasFailed(/^https:\/\/127.0.0.1:\d+: /);
     expect(followed.source.status).toMatchObject({ isSynced: false, isCurrent: false });
   });
