@@ -12,6 +12,17 @@ const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
 const PATIENCE = { timeout: 30_000, interval: 20 };
 const NAME = 'web.default.svc.cluster.local';
 const ADDRESS = '10.96.7.7';
+const HEALTH_PORT = 30_999;
+const CHECKED = `
+apiVersion: v1
+kind: Service
+metadata: {name: checked}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  healthCheckNodePort: ${HEALTH_PORT}
+  ports: [{port: 80}]
+`;
 /** How a file ends that is all there. */
 const WHOLE = /^\{"sha256":"\w+"\}\n$/m;
 
@@ -49,6 +60,7 @@ describe('podwire agent without its API server', () => {
     file = join(plane.directory, 'state', 'cluster');
     plane.kubectl('', 'apply', '-f', RBAC);
     plane.kubectl(serviceYaml('web', ADDRESS), 'apply', '-f', '-');
+    plane.kubectl(CHECKED, 'apply', '-f', '-');
   });
   afterAll(async () => {
     if (isMissing) return;
@@ -56,12 +68,25 @@ describe('podwire agent without its API server', () => {
     await node[Symbol.asyncDispose]();
   });
 
-  it('serves what was saved after a reboot: rules, names and health ports', async () => {
+  const health = (): Promise<string> => node.fetch(`127.0.0.1:${HEALTH_PORT}`);
+
+  it('starts again by what was saved: the rules stay, and health ports are open', async () => {
     await start();
     await expect.poll(savedText, PATIENCE).toMatch(WHOLE);
     expect(savedText()).toContain(ADDRESS);
     await kill();
     await plane.stopServer();
+    expect(await node.fetch(ADDRESS)).toBe('pod');
+    const from = await start();
+    await expect.poll(health, PATIENCE).toContain('"localEndpoints": 0');
+    expect(node.log.slice(from)).toContain('the saved state is served');
+    expect(await node.fetch(ADDRESS)).toBe('pod');
+    // Both tables are taken over, and nothing in them is written.
+    expect(node.log.slice(from)).toMatch(/"changes":2,.*"rules changed"/);
+    await kill();
+  });
+
+  it('serves what was saved after a reboot: rules, names and health ports', async () => {
     node.forgetRules();
     expect(await node.fetch(ADDRESS)).not.toBe('pod');
     const from = await start();
@@ -69,6 +94,7 @@ describe('podwire agent without its API server', () => {
     expect(await node.resolve(NAME)).toBe(ADDRESS);
     expect(await node.rcode('other.default.svc.cluster.local')).toBe('NXDOMAIN');
     expect(await node.http('/readyz')).toBe('ok\n');
+    await expect.poll(health, PATIENCE).toContain('"localEndpoints": 0');
     expect(node.log.slice(from)).toContain('the saved state is served');
     const metrics = await node.metrics();
     expect(metrics).toMatch(/^podwire_kube_saved_state 1$/m);
