@@ -187,15 +187,11 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
         const path = ['endpoints', index, 'addresses', at];
         throw new FieldError(path, `expected an ${addressType} address, got "${address}"`);
       });
-      const { ready, serving, terminating } = conditions;
       return {
-        addresses,
+        // A copy, for a list that grew item by item keeps room for more.
+        addresses: addresses.slice(),
         ...decodePlace(endpoint, hints),
-        conditions: {
-          ...(ready == null ? {} : { ready }),
-          ...(serving == null ? {} : { serving }),
-          ...(terminating == null ? {} : { terminating }),
-        },
+        conditions: sharedConditions(conditions),
       };
     }),
     ports: (ports ?? []).map(({ name, protocol, port }) => ({
@@ -204,6 +200,27 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
       ...(port == null ? {} : { port }),
     })),
   };
+}
+
+/** All conditions there can be, each once: a cluster has as many endpoints as all else together. */
+const CONDITIONS = new Map<string, Endpoint['conditions']>();
+
+function sharedConditions({
+  ready,
+  serving,
+  terminating,
+}: EndpointSchema['conditions']): Endpoint['conditions'] {
+  const key = `${ready ?? ''} ${serving ?? ''} ${terminating ?? ''}`;
+  let conditions = CONDITIONS.get(key);
+  if (conditions === undefined) {
+    conditions = Object.freeze({
+      ...(ready == null ? {} : { ready }),
+      ...(serving == null ? {} : { serving }),
+      ...(terminating == null ? {} : { terminating }),
+    });
+    CONDITIONS.set(key, conditions);
+  }
+  return conditions;
 }
 
 type EndpointSchema = NonNullable<v.InferOutput<typeof endpointSliceSchema>['endpoints']>[number];

@@ -99,8 +99,8 @@ export interface StorePart {
   apply(put: Iterable<ClusterObject>, remove: Iterable<string>): boolean;
 }
 
-/** Slices by what they belong to, and there by their own key. */
-type Slices = Map<string, Map<string, EndpointSlice>>;
+/** Slices by what they belong to, in the order of their names. Lists are not changed but replaced. */
+type Slices = Map<string, readonly EndpointSlice[]>;
 
 /** The objects of one part, by the key of `objectKey`. */
 type PartObjects = Map<string, ClusterObject>;
@@ -143,11 +143,11 @@ export class Store implements ClusterState {
   }
 
   slicesOf(namespace: string, service: string): readonly EndpointSlice[] {
-    return inOrder(this.#slices.get(`${namespace}/${service}`));
+    return this.#slices.get(`${namespace}/${service}`) ?? [];
   }
 
   importSlicesOf(namespace: string, name: string): readonly EndpointSlice[] {
-    return inOrder(this.#importSlices.get(`${namespace}/${name}`));
+    return this.#importSlices.get(`${namespace}/${name}`) ?? [];
   }
 
   /** Makes a part for one more source, which comes after those there are. */
@@ -220,8 +220,8 @@ export class Store implements ClusterState {
     else own.set(key, object);
     const after = this.#inForce(key);
     if (isSame(before, after)) return;
-    if (before !== undefined) this.#remove(key, before, touched);
-    if (after !== undefined) this.#put(key, after, touched);
+    if (before !== undefined) this.#remove(before, touched);
+    if (after !== undefined) this.#put(after, touched);
   }
 
   #inForce(key: string): ClusterObject | undefined {
@@ -232,7 +232,7 @@ export class Store implements ClusterState {
     return undefined;
   }
 
-  #put(key: string, object: ClusterObject, touched: Touched): void {
+  #put(object: ClusterObject, touched: Touched): void {
     this.#size += 1;
     const name = nameOf(object);
     switch (object.kind) {
@@ -242,9 +242,8 @@ export class Store implements ClusterState {
         break;
       case 'EndpointSlice':
         this.#toSliceOwners(object, touched, (slices, owner) => {
-          const own = slices.get(owner) ?? new Map<string, EndpointSlice>();
-          own.set(key, object);
-          slices.set(owner, own);
+          const own = slices.get(owner);
+          slices.set(owner, own === undefined ? [object] : inOrder([...own, object]));
         });
         break;
       case 'Namespace':
@@ -270,7 +269,7 @@ export class Store implements ClusterState {
     }
   }
 
-  #remove(key: string, object: ClusterObject, touched: Touched): void {
+  #remove(object: ClusterObject, touched: Touched): void {
     this.#size -= 1;
     const name = nameOf(object);
     switch (object.kind) {
@@ -280,9 +279,9 @@ export class Store implements ClusterState {
         break;
       case 'EndpointSlice':
         this.#toSliceOwners(object, touched, (slices, owner) => {
-          const own = slices.get(owner);
-          own?.delete(key);
-          if (own?.size === 0) slices.delete(owner);
+          const others = (slices.get(owner) ?? []).filter((slice) => slice !== object);
+          if (others.length === 0) slices.delete(owner);
+          else slices.set(owner, others);
         });
         break;
       case 'Namespace':
@@ -330,7 +329,6 @@ function nameOf({ metadata }: ClusterObject): string {
   return namespace === '' ? name : `${namespace}/${name}`;
 }
 
-function inOrder(slices: ReadonlyMap<string, EndpointSlice> | undefined): EndpointSlice[] {
-  if (slices === undefined) return [];
-  return [...slices.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+function inOrder(slices: EndpointSlice[]): readonly EndpointSlice[] {
+  return slices.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
 }
