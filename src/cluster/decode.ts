@@ -81,7 +81,7 @@ export function decodeObject(value: unknown): ClusterObject | undefined {
 
 function decodeService(value: unknown): Service {
   const { metadata, spec, status } = check(serviceSchema, value);
-  const clusterIPs = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
+  const clusterIPs = spec.clusterIPs?.slice() ?? (spec.clusterIP ? [spec.clusterIP] : []);
   if (clusterIPs.length > 1 && clusterIPs.includes('None')) {
     throw new FieldError(['spec', 'clusterIPs'], 'expected "None" to stand alone');
   }
@@ -187,11 +187,16 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
         const path = ['endpoints', index, 'addresses', at];
         throw new FieldError(path, `expected an ${addressType} address, got "${address}"`);
       });
+      const { ready, serving, terminating } = conditions;
       return {
         // A copy, for a list that grew item by item keeps room for more.
         addresses: addresses.slice(),
         ...decodePlace(endpoint, hints),
-        conditions: sharedConditions(conditions),
+        conditions: {
+          ...(ready == null ? {} : { ready }),
+          ...(serving == null ? {} : { serving }),
+          ...(terminating == null ? {} : { terminating }),
+        },
       };
     }),
     ports: (ports ?? []).map(({ name, protocol, port }) => ({
@@ -200,27 +205,6 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
       ...(port == null ? {} : { port }),
     })),
   };
-}
-
-/** All conditions there can be, each once: a cluster has as many endpoints as all else together. */
-const CONDITIONS = new Map<string, Endpoint['conditions']>();
-
-function sharedConditions({
-  ready,
-  serving,
-  terminating,
-}: EndpointSchema['conditions']): Endpoint['conditions'] {
-  const key = `${ready ?? ''} ${serving ?? ''} ${terminating ?? ''}`;
-  let conditions = CONDITIONS.get(key);
-  if (conditions === undefined) {
-    conditions = Object.freeze({
-      ...(ready == null ? {} : { ready }),
-      ...(serving == null ? {} : { serving }),
-      ...(terminating == null ? {} : { terminating }),
-    });
-    CONDITIONS.set(key, conditions);
-  }
-  return conditions;
 }
 
 type EndpointSchema = NonNullable<v.InferOutput<typeof endpointSliceSchema>['endpoints']>[number];

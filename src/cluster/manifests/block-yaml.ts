@@ -27,20 +27,15 @@ const INTEGER = /^(?:0|[1-9]\d{0,14})$/;
 /** What begins with a digit and is a string for every reader: addresses and prefixes. */
 const ADDRESS = /^(?:\d+\.\d+\.\d+\.\d+|[\da-f:.]*::[\da-f:.]*|[\da-f:.]+\/\d+)$/;
 
-/** It is something else than what is read here. */
-class OtherYaml extends Error {}
+/** It is something else than what is read here: for a parser of all YAML, be it right or wrong. */
+export class OtherYaml extends Error {}
 
 /**
- * The documents of a text, empty ones left out; undefined when it is to be read by a parser of all
- * YAML, be it right or wrong.
+ * The documents of a text, empty ones left out, each read when it is asked for: who has done with one
+ * before the next needs no memory for all of them. Throws OtherYaml.
  */
-export function parseBlockYaml(bytes: Buffer): unknown[] | undefined {
-  try {
-    return new Reader(bytes).documents();
-  } catch (error) {
-    if (error instanceof OtherYaml) return undefined;
-    throw error;
-  }
+export function blockYamlDocuments(bytes: Buffer): Iterable<unknown> {
+  return new Reader(bytes).documents();
 }
 
 class Reader {
@@ -61,8 +56,7 @@ class Reader {
     this.#text = bytes.toString('latin1');
   }
 
-  documents(): unknown[] {
-    const documents: unknown[] = [];
+  *documents(): Generator<unknown, void> {
     this.#seekContent();
     while (this.#at < this.#bytes.length) {
       if (this.#isSeparator()) {
@@ -71,10 +65,10 @@ class Reader {
         this.#toContent();
         continue;
       }
-      documents.push(this.#node());
+      const document = this.#node();
       if (this.#at < this.#bytes.length && !this.#isSeparator()) throw new OtherYaml();
+      yield document;
     }
-    return documents;
   }
 
   #isSeparator(): boolean {
