@@ -21,9 +21,9 @@ export async function readSources(
   const store = new Store();
   const { manifests, kube: access } = sourceOptions(args, kubeconfig);
   if (manifests !== undefined) {
-    const { changed, errors } = new ManifestDirectory(manifests).scan();
+    const part = store.part();
+    const { errors } = new ManifestDirectory(manifests).scan((objects) => part.apply(objects, []));
     for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
-    store.part().apply(changed, []);
   }
   if (access === undefined) return store;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
