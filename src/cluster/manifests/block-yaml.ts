@@ -43,8 +43,8 @@ class Reader {
   /** The same, by offsets in octets: what is beyond ASCII is refused where it is met. */
   readonly #text: string;
   /** Keys and values met last, by their hashes. */
-  readonly #keys: (string | undefined)[] = new Array(INTERNED_MAX);
-  readonly #values: (string | undefined)[] = new Array(INTERNED_MAX);
+  readonly #keys: (string | undefined)[] = Array.from({ length: INTERNED_MAX });
+  readonly #values: (string | undefined)[] = Array.from({ length: INTERNED_MAX });
   /** Where the reader is: at the first character of a line's content, or of what follows a dash. */
   #at = 0;
   /** The column of it; -1 at the end of a document, and of the text. */

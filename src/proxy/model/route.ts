@@ -41,8 +41,8 @@ export interface ServiceRoute {
   /** Who may connect; undefined: everybody. Others are dropped, whoever they are. */
   readonly sources: readonly Prefix[] | undefined;
   /**
-   * Of a UDP port: all endpoints that answer, whatever policies and hints say. A flow that leads to one
-   * of them goes on, as a TCP connection would; one that leads elsewhere is stale.
+   * Of a UDP or SCTP port: all endpoints that answer, whatever policies and hints say. A flow that leads
+   * to one of them goes on, as a TCP connection would; one that leads elsewhere is stale.
    */
   readonly serving?: readonly EndpointTarget[] | undefined;
 }
@@ -53,6 +53,15 @@ export interface PlannedRoute extends ServiceRoute {
   readonly key: string;
   /** The Service it belongs to: `namespace/name`. */
   readonly service: string;
+}
+
+/**
+ * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
+ * be left.
+ */
+export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
+  /** Where it led. */
+  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
 }
 
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -121,7 +130,7 @@ function portRoutes(
     name: portName(service, port),
     family,
     protocol,
-    serving: protocol === 'UDP' ? pools.serving : undefined,
+    serving: protocol === 'TCP' ? undefined : pools.serving,
   };
   const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
   const innerWays = clusterIPWays(inner, settings, family);
@@ -183,7 +192,7 @@ function poolsOf(
     cluster: pool('cluster', cluster, 'reject'),
     local: pool('local', localChoice(candidates).endpoints, cluster.length > 0 ? 'drop' : 'reject'),
     serving:
-      port.protocol === 'UDP' ? candidates.filter(({ isServing }) => isServing).map(targetOf) : [],
+      port.protocol === 'TCP' ? [] : candidates.filter(({ isServing }) => isServing).map(targetOf),
   };
 }
 
