@@ -12,6 +12,9 @@ import type { AgentMetrics } from './metrics.ts';
 const SILENCE_MS = 500;
 /** The same for one that is there, and may have much to say: it is about to tell what is true now. */
 const SLOW_MS = 10_000;
+/** A watch that is broken for less is made again; what is known is as good as the server's. */
+const STALE_AFTER_MS = 30_000;
+const STALE_CHECK_INTERVAL_MS = 1_000;
 
 /** Which API server is followed, and by whom. */
 export interface KubeFollowerOptions {
@@ -32,6 +35,7 @@ export class KubeFollower implements Disposable {
   readonly #startMs = performance.now();
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  readonly #checking: NodeJS.Timeout;
   #saver: StateSaver | undefined;
 
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
@@ -58,6 +62,7 @@ export class KubeFollower implements Disposable {
     this.#source.start();
     this.#saved = this.#readSaved();
     this.#waitForServer();
+    this.#checking = setInterval(() => this.#markStale(), STALE_CHECK_INTERVAL_MS).unref();
   }
 
   get status(): KubeStatus {
@@ -76,6 +81,7 @@ export class KubeFollower implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#waiting);
+    clearInterval(this.#checking);
     this.#source.close();
   }
 
@@ -93,6 +99,13 @@ export class KubeFollower implements Disposable {
       this.#log.error({ error: (error as Error).message }, 'the saved state can not be used');
       return undefined;
     }
+  }
+
+  /** Has those who read the store know how old it is. */
+  #markStale(): void {
+    const { restoredFromMs, staleSinceMs } = this.#source.status;
+    const ageMs = staleSinceMs === undefined ? 0 : Date.now() - staleSinceMs;
+    this.#store.isStale = restoredFromMs !== undefined || ageMs > STALE_AFTER_MS;
   }
 
   /** Serves the saved state when the server does not tell a better one in time. */
@@ -116,6 +129,7 @@ export class KubeFollower implements Disposable {
       { savedState, savedAt, objects: saved.objects.length },
       'the API server does not answer; the saved state is served, which may be out of date',
     );
+    this.#markStale();
     this.#store.isComplete = true;
   }
 
@@ -124,6 +138,7 @@ export class KubeFollower implements Disposable {
     this.#saved = undefined;
     const { objects } = this.#source.status;
     this.#log.info({ server: this.#server, objects }, 'the API server was read');
+    this.#markStale();
     this.#store.isComplete = true;
     const { savedState } = this.#options;
     if (savedState === undefined) return;

@@ -22,6 +22,8 @@ export interface ClusterState {
    * taken away because of it.
    */
   readonly isComplete: boolean;
+  /** Whether it may be out of date: the source is away, or has not told yet what is now. */
+  readonly isStale: boolean;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
   /** The slices that carry the label of the Service, in the order of their names. */
@@ -125,6 +127,7 @@ export class Store implements ClusterState {
   readonly #importSlices: Slices = new Map();
   readonly #listeners = new Set<OnChange>();
   #isComplete = true;
+  #isStale = false;
 
   get isComplete(): boolean {
     return this.#isComplete;
@@ -134,6 +137,17 @@ export class Store implements ClusterState {
   set isComplete(isComplete: boolean) {
     if (isComplete === this.#isComplete) return;
     this.#isComplete = isComplete;
+    this.#notify(new Touched());
+  }
+
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  /** Says whether it may be out of date, as it is not taken for without a word. */
+  set isStale(isStale: boolean) {
+    if (isStale === this.#isStale) return;
+    this.#isStale = isStale;
     this.#notify(new Touched());
   }
 

@@ -36,6 +36,7 @@ function generated(count: number): ClusterState & Pick<Store, 'subscribe'> {
   return {
     generation: 1,
     isComplete: true,
+    isStale: false,
     // What is asked of it is there.
     services: services as unknown as ReadonlyMap<string, Service>,
     slicesOf: (_, name) => [sliceAt(indexOf(name))],
