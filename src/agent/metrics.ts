@@ -1,22 +1,23 @@
 import { Gauge, Registry } from 'prom-client';
-import type { KubeStatus } from '../cluster/kube/source.ts';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
-import { KubeMetrics } from './kube-metrics.ts';
+import { registerDegraded } from './health/metric.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
+import { ServerMetrics } from './server-metrics.ts';
 
 /** The agent's metrics, by the names kube-proxy and CoreDNS give them where they have one. */
 export class AgentMetrics {
   readonly registry = new Registry();
   readonly proxy: ProxyMetrics;
+  readonly kube: ServerMetrics;
+  readonly etcd: ServerMetrics;
   readonly #dnsMetrics: DnsMetrics;
   readonly #manifestErrors: Gauge;
-  readonly #kubeMetrics: KubeMetrics;
   #dns: ServedDns | undefined;
-  #kube: (() => KubeStatus) | undefined;
 
-  constructor(version: string) {
+  constructor(version: string, health: HealthRegistry) {
     const registers = [this.registry];
     this.proxy = new ProxyMetrics(this.registry);
     this.#manifestErrors = new Gauge({
@@ -30,7 +31,9 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
-    this.#kubeMetrics = new KubeMetrics(this.registry, () => this.#kube?.());
+    registerDegraded(this.registry, health);
+    this.kube = new ServerMetrics(this.registry, 'kube', 'the API server');
+    this.etcd = new ServerMetrics(this.registry, 'etcd', 'etcd');
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
   }
 
@@ -42,15 +45,6 @@ export class AgentMetrics {
   /** The servers whose counts are shown. */
   set dns(dns: ServedDns) {
     this.#dns = dns;
-  }
-
-  /** Gives how the API server that is followed is doing. */
-  set kube(status: () => KubeStatus) {
-    this.#kube = status;
-  }
-
-  kubeError(): void {
-    this.#kubeMetrics.error();
   }
 
   published(publication: Publication): void {

@@ -1,4 +1,5 @@
 import type { ClusterState, Store } from '../cluster/store.ts';
+import { OwnedElsewhereError, type ProxyBackend } from '../proxy/backend.ts';
 import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { type HealthReport, NodeEligibility, ProxyHealth } from '../proxy/health/proxy-health.ts';
 import { ServiceHealth } from '../proxy/health/service-health.ts';
@@ -6,6 +7,8 @@ import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
 import { ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import { ChangeTracker } from './change-tracker.ts';
+import type { HealthRegistry } from './health/registry.ts';
+import { syncProblems } from './health/sync-problems.ts';
 import type { Logger } from './log.ts';
 import type { ProxyMetrics } from './proxy-metrics.ts';
 
@@ -17,19 +20,31 @@ export class NodeProxy implements Disposable {
   readonly #store: Store;
   readonly #log: Logger;
   readonly #metrics: ProxyMetrics;
+  readonly #degraded: HealthRegistry;
   readonly #tracker = new ChangeTracker();
   readonly #parts = new DisposableStack();
   readonly #health: ProxyHealth;
   readonly #eligibility: NodeEligibility;
   readonly #sweeper: ConntrackSweeper;
   readonly #serviceHealth: ServiceHealth;
+  readonly #backend: ProxyBackend;
   readonly #proxy: ServiceProxy;
+  /** Of both, what was said of them last. */
+  #refusal: string | undefined;
+  #protection: string | undefined;
 
   /**
    * Starts it in the namespace the process is in, with the Services the store has. Throws
    * KernelLacksError when the kernel can't do what the rules need.
    */
-  constructor(store: Store, options: ProxyOptions, log: Logger, metrics: ProxyMetrics) {
+  constructor(
+    store: Store,
+    options: ProxyOptions,
+    log: Logger,
+    metrics: ProxyMetrics,
+    degraded: HealthRegistry,
+  ) {
+    this.#degraded = degraded;
     this.#store = store;
     this.#log = log;
     this.#metrics = metrics;
@@ -37,13 +52,15 @@ export class NodeProxy implements Disposable {
     this.#eligibility = new NodeEligibility(options.settings.nodeName);
     using undo = new DisposableStack();
     undo.use(this.#parts);
-    const backend = this.#parts.use(NftablesBackend.open(undefined, { own: false }));
+    const backend = this.#parts.use(NftablesBackend.open());
     backend.probe();
+    this.#backend = backend;
     // Before the proxy follows the store, so that what it syncs has been counted.
     this.#queued(store, [...store.services.keys()]);
     this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
     this.#sweeper = this.#parts.use(this.#openSweeper(options));
     this.#serviceHealth = this.#parts.use(this.#openServiceHealth(options));
+    this.#parts.use(degraded.probe('health-port-failed', () => this.#serviceHealth.failures));
     const events = {
       onSync: (sync: Sync) => this.#synced(sync),
       onDrift: () => log.warn('somebody else changed the rules; repairing them'),
@@ -54,7 +71,9 @@ export class NodeProxy implements Disposable {
 
   /** Why the rules do not follow the Services; undefined when they do: the last sync held. */
   notReady(): string | undefined {
-    return this.#proxy.synced ? undefined : 'the kernel does not have the rules yet';
+    if (this.#proxy.synced) return undefined;
+    const reason = this.#refusal === undefined ? '' : `: ${this.#refusal}`;
+    return `the kernel does not have the rules yet${reason}`;
   }
 
   /** What /livez answers. */
@@ -80,12 +99,15 @@ export class NodeProxy implements Disposable {
     return ConntrackSweeper.open(undefined, localAddrs, {
       onSweep: (sweep) => {
         this.#metrics.swept(sweep);
-        const { deleted, durationSeconds } = sweep;
+        this.#degraded.report('conntrack-sweep-failing', undefined);
+        const { protocol, deleted, durationSeconds } = sweep;
         if (deleted === 0) return;
-        this.#log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
+        this.#log.info({ protocol, flows: deleted, durationSeconds }, 'stale flows forgotten');
       },
-      onError: ({ message }) =>
-        this.#log.error({ error: message }, 'UDP flows can not be looked through; trying again'),
+      onError: ({ message }) => {
+        this.#degraded.report('conntrack-sweep-failing', message);
+        this.#log.error({ error: message }, 'flows can not be looked through; trying again');
+      },
     });
   }
 
@@ -113,7 +135,9 @@ export class NodeProxy implements Disposable {
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
-    this.#sweeper.follow({ changes, node, isApplied: error === undefined });
+    const isApplied = error === undefined;
+    for (const [state, problems] of syncProblems(sync)) this.#degraded.report(state, problems);
+    this.#sweeper.follow({ changes, node, isApplied, departed: result?.departed });
     if (error === undefined) {
       this.#health.updated();
       this.#serviceHealth.apply(node);
@@ -129,11 +153,32 @@ export class NodeProxy implements Disposable {
         'the kernel refuses a Service',
       );
     }
-    if (error !== undefined) {
-      this.#log.error({ error: error.message }, 'rules refused; trying again');
-    } else if (result !== undefined && result.changes !== 0) {
+    this.#tellRefusal(error);
+    this.#tellProtection();
+    if (result !== undefined && result.changes !== 0) {
       const { routes } = sync;
       this.#log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
     }
+  }
+
+  /** Why the kernel does not follow, whenever that is another reason than before. */
+  #tellRefusal(error: Error | undefined): void {
+    if (error?.message === this.#refusal) return;
+    this.#refusal = error?.message;
+    if (error instanceof OwnedElsewhereError) {
+      this.#log.warn({ reason: error.message }, 'another process has the rules; waiting for it');
+    } else if (error !== undefined) {
+      this.#log.error({ error: error.message }, 'rules refused; trying again');
+    }
+  }
+
+  /** Who can change the rules, whenever that is new. */
+  #tellProtection(): void {
+    const { protection } = this.#backend;
+    if (protection === undefined || protection.reason === this.#protection) return;
+    const { isOwned, reason } = protection;
+    this.#protection = reason;
+    if (isOwned) this.#log.info({ reason }, 'the rules are owned');
+    else this.#log.warn({ reason }, 'the rules can be changed by others');
   }
 }

@@ -1,4 +1,5 @@
-import type { ServiceRoute } from './model/route.ts';
+import { PodwireError } from '../errors.ts';
+import type { DepartedWay, ServiceRoute } from './model/route.ts';
 import type { NodeRules } from './node.ts';
 
 /** What the node should do, as a whole and as what became different. */
@@ -16,6 +17,24 @@ export interface Quarantined {
   readonly error: Error;
 }
 
+/** What a backend made belongs to another process that runs. It can be had once that has ended. */
+export class OwnedElsewhereError extends PodwireError {
+  constructor(what: readonly string[], owner: string) {
+    super(
+      'ERR_PROXY_OWNED',
+      `${what.join(' and ')}: owned by ${owner}, expected it to be stopped first`,
+    );
+  }
+}
+
+/** Who can change what a backend made, beside the process that made it. */
+export interface Protection {
+  /** Whether the kernel keeps all others off, until this process ends. */
+  readonly isOwned: boolean;
+  /** Why, in words. */
+  readonly reason: string;
+}
+
 /** What one synchronisation came to. */
 export interface SyncResult {
   /** Changes sent to the kernel; 0 when it had everything already. */
@@ -24,11 +43,15 @@ export interface SyncResult {
   readonly full: boolean;
   /** The routes that are not served, for the kernel refuses them. */
   readonly quarantined: readonly Quarantined[];
+  /** Ways in over UDP and SCTP that were found in the kernel and removed, as far as it tells them. */
+  readonly departed?: readonly DepartedWay[];
 }
 
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */
 export interface ProxyBackend extends Disposable {
   readonly name: string;
+  /** Whether others can change what was made; undefined before the first sync, or where nothing is said. */
+  readonly protection?: Protection | undefined;
   /**
    * Makes the kernel do what is desired, in one transaction where it has such. Throws when the kernel
    * can't be brought there; the next sync then reads what it has and starts from that.

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { PodwireError } from '../../errors.ts';
 import type { Access } from './access.ts';
 import {
   CONNECTION_LIMITS,
@@ -42,8 +43,8 @@ export class KubeClient implements Disposable {
 
   /**
    * The body of a GET, while it comes. Rejects with KubeError when there is no answer or not the one
-   * that was asked for, with AccessError for credentials that can't be used; what is read from the
-   * body throws KubeError when it is cut short by the connection.
+   * that was asked for, with ConnectError when there is no connection, with AccessError for credentials
+   * that can't be used; what is read from the body throws either of the first when it is cut short.
    */
   async get(query: KubeQuery): Promise<AsyncIterable<Uint8Array>> {
     const authorization = await this.#access.authorization();
@@ -131,7 +132,7 @@ async function* read(
       expect();
     }
   } catch (error) {
-    const known = error instanceof KubeError || (error as Error).name === 'AbortError';
+    const known = error instanceof PodwireError || (error as Error).name === 'AbortError';
     throw known ? error : new KubeError(`${origin}: ${(error as Error).message}`);
   } finally {
     clearTimeout(timer);

@@ -1,21 +1,22 @@
 import type { EventEmitter } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { type ClientHttp2Session, constants, connect as http2Connect } from 'node:http2';
-import { isIP, connect as netConnect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { TLSSocket, connect as tlsConnect } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { PodwireError } from '../../errors.ts';
+import { keepAsking } from '../connect/pings.ts';
+import { openSocket } from '../connect/socket.ts';
 import type { Access } from './access.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** How often the server is asked whether it is there, and how often it may keep silent in a row. */
+/** How often the server is asked whether it is there. */
 const PING_INTERVAL_MS = 10_000;
-const PINGS_UNANSWERED_MAX = 2;
 /** What may be on the way to us, for one stream and for all. */
 const STREAM_WINDOW_BYTES = 256 << 10;
 const SESSION_WINDOW_BYTES = 1 << 20;
 
-/** The connection to an API server failed, or the server said no. */
+/** An API server said no, or something else than an answer. */
 export class KubeError extends PodwireError {
   /** The HTTP status, or the code of a Status in a stream; undefined when there was no answer. */
   readonly status: number | undefined;
@@ -42,7 +43,7 @@ export interface Connection extends Disposable {
   readonly isUsable: boolean;
   /** Takes no more requests, and ends when those there are have. */
   retire(): void;
-  /** Sends a GET. Rejects with KubeError, or with the signal's reason. */
+  /** Sends a GET. Rejects with KubeError or ConnectError, or with the signal's reason. */
   get(
     path: string,
     headers: Readonly<Record<string, string>>,
@@ -61,63 +62,23 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   pingIntervalMs: PING_INTERVAL_MS,
 };
 
-/** Connects. Rejects with KubeError or AccessError. */
+/** Connects. Rejects with ConnectError or AccessError. */
 export async function openConnection(
   access: Access,
   limits: ConnectionLimits,
 ): Promise<Connection> {
   const { server } = access;
-  const socket = await openSocket(access, limits.connectTimeoutMs);
+  const socket = await openSocketTo(access, limits.connectTimeoutMs);
   if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
     return new Http2Connection(server, socket, limits.pingIntervalMs);
   }
   return new Http1Connection(access, socket, limits.connectTimeoutMs);
 }
 
-async function openSocket(access: Access, timeoutMs: number): Promise<Socket> {
+/** Opens a socket to the API server. */
+async function openSocketTo(access: Access, timeoutMs: number): Promise<Socket> {
   const { server } = access;
-  // An IPv6 address in a URL has brackets.
-  const host = server.hostname.replace(/^\[|\]$/g, '');
-  const isTls = server.protocol === 'https:';
-  const port = Number(server.port || (isTls ? 443 : 80));
-  const socket = isTls
-    ? tlsConnect({
-        host,
-        port,
-        ALPNProtocols: ['h2', 'http/1.1'],
-        ...(isIP(host) === 0 ? { servername: host } : {}),
-        ...(await access.tls()),
-      })
-    : netConnect({ host, port });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.once(isTls ? 'secureConnect' : 'connect', resolve);
-  socket.on('error', reject);
-  socket.once('close', () => reject(new Error('closed by the server')));
-  const timer = setTimeout(() => {
-    socket.destroy(new Error(`no connection within ${timeoutMs / 1000} s`));
-  }, timeoutMs);
-  try {
-    await promise;
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    throw connectError(server, error);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Says which side of TLS is at fault; OpenSSL's own words name neither. */
-function connectError(server: URL, error: unknown): KubeError {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const untrusted =
-    /^(CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA)/.test(
-      code,
-    );
-  const what = untrusted
-    ? `the server's certificate is not trusted: ${message} (${code})`
-    : message || code;
-  return new KubeError(`${server.origin}: ${what}`, undefined, 0, { cause: error });
+  return openSocket({ server, tls: () => access.tls(), alpn: ['h2', 'http/1.1'], timeoutMs });
 }
 
 /** Resolves with the first `event`; rejects with KubeError when the emitter ends without it. */
@@ -132,8 +93,8 @@ async function firstOf<T>(emitter: EventEmitter, event: string, origin: string):
   return promise;
 }
 
-function failure(origin: string, error: Error): KubeError {
-  if (error instanceof KubeError) return error;
+function failure(origin: string, error: Error): PodwireError {
+  if (error instanceof PodwireError) return error;
   return new KubeError(`${origin}: ${error.message}`, undefined, 0, { cause: error });
 }
 
@@ -141,7 +102,6 @@ function failure(origin: string, error: Error): KubeError {
 class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
   readonly #origin: string;
-  #unanswered = 0;
   #isDraining = false;
 
   constructor(server: URL, socket: Socket, pingIntervalMs: number) {
@@ -158,8 +118,7 @@ class Http2Connection implements Connection {
     session.on('goaway', () => {
       this.#isDraining = true;
     });
-    const timer = setInterval(() => this.#ping(), pingIntervalMs);
-    session.once('close', () => clearInterval(timer));
+    keepAsking(session, server.origin, pingIntervalMs);
   }
 
   get isUsable(): boolean {
@@ -191,20 +150,6 @@ class Http2Connection implements Connection {
   [Symbol.dispose](): void {
     this.#session.destroy();
   }
-
-  #ping(): void {
-    if (this.#session.destroyed) return;
-    // Counted, not timed: when this process was held up, an answer may be waiting to be read.
-    if (this.#unanswered >= PINGS_UNANSWERED_MAX) {
-      const problem = `${this.#origin}: the connection is dead, no answer to a ping`;
-      this.#session.destroy(new KubeError(problem));
-      return;
-    }
-    this.#unanswered += 1;
-    this.#session.ping((error) => {
-      if (error === null) this.#unanswered = 0;
-    });
-  }
 }
 
 /** A socket for each request, for servers without HTTP/2. */
@@ -229,7 +174,7 @@ class Http1Connection implements Connection {
     const first = this.#first;
     this.#first = undefined;
     const isOpen = first !== undefined && !first.destroyed && first.readable;
-    const socket = isOpen ? first : await openSocket(this.#access, this.#connectTimeoutMs);
+    const socket = isOpen ? first : await openSocketTo(this.#access, this.#connectTimeoutMs);
     const { host, origin } = this.#access.server;
     const request = httpRequest({
       path,

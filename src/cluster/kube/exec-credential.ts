@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import * as v from 'valibot';
+import { AccessError } from '../connect/credential.ts';
 import { check, FieldError } from '../decode.ts';
-import { AccessError } from './access.ts';
 
 const TIMEOUT_MS = 30_000;
 const OUTPUT_BYTES_MAX = 1 << 20;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { type Access, AccessError, bearer, readCredential } from './access.ts';
+import { AccessError, readCredential } from '../connect/credential.ts';
+import { type Access, bearer } from './access.ts';
 
 /** Where kubelet puts the credentials of a pod's service account. */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';

@@ -1,16 +1,15 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { load, parseEvents, YAMLException } from 'js-yaml';
 import * as v from 'valibot';
-import { check, FieldError, type FieldPath, formatPath } from '../decode.ts';
-import { lineOf } from '../manifests/positions.ts';
 import {
-  type Access,
   AccessError,
-  bearer,
   type Credential,
   readCredential,
   type TlsMaterial,
-} from './access.ts';
+} from '../connect/credential.ts';
+import { check, FieldError, type FieldPath, formatPath } from '../decode.ts';
+import { lineOf } from '../manifests/positions.ts';
+import { type Access, bearer } from './access.ts';
 import { EXEC_VERSIONS, type ExecConfig, ExecCredentials } from './exec-credential.ts';
 
 const text = (what: string) => v.string(`expected ${what}, a string`);

@@ -227,7 +227,8 @@ describe.each(['udp', 'tcp'] as const)('EDNS over %s', (transport) => {
       return [answer.rcode, ...(optionOf(answer.opt?.data, 15) ?? [])];
     };
     expect(await error(SVC1)).toEqual(['NOERROR']);
-    dns.store.isStale = true;
+    const part = dns.store.part();
+    dns.store.markStale(part, true);
     expect(await error(SVC1)).toEqual(['NOERROR', 0, 3]);
     expect(await error('testns.svc.cluster.local')).toEqual(['NOERROR', 0, 3]);
     expect(await error('svc0.testns.svc.cluster.local')).toEqual(['NXDOMAIN', 0, 19]);
@@ -235,7 +236,7 @@ describe.each(['udp', 'tcp'] as const)('EDNS over %s', (transport) => {
     const plain = await ask(dns.port, transport, { name: SVC1 });
     expect(plain).toMatchObject({ rcode: 'NOERROR', opt: undefined });
     expect(plain.answers).toHaveLength(1);
-    dns.store.isStale = false;
+    dns.store.markStale(part, false);
     expect(await error(SVC1)).toEqual(['NOERROR']);
   });
 
