@@ -10,6 +10,7 @@ import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
+import { openBackend } from './proxy-backend.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
@@ -64,8 +65,10 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
     const { store } = sources;
+    const { kubeProxy } = options;
+    const backend = openBackend(kubeProxy.mode, log);
     const proxy = undo.use(
-      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+      new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy),
     );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -126,7 +129,7 @@ async function serveHttp(
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, kubeProxy.mode, dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
+import { IptablesBackend } from '../../proxy/iptables/backend.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
 import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 
@@ -9,9 +10,10 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   describe: 'remove the rules podwire made in this network namespace, and only those',
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
-    using backend = NftablesBackend.open();
+    using nftables = NftablesBackend.open();
+    using iptables = IptablesBackend.open();
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...backend.cleanup()];
+    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables.cleanup()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(

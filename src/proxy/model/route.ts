@@ -45,6 +45,8 @@ export interface ServiceRoute {
    * of them goes on, as a TCP connection would; one that leads elsewhere is stale.
    */
   readonly serving?: readonly EndpointTarget[];
+  /** Of a cluster IP: the healthCheckNodePort, which a firewall of the node has to let through. */
+  readonly healthCheckPort?: number;
 }
 
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -120,8 +122,14 @@ function portRoutes(
     ways: external,
     sources: undefined,
   });
+  const { healthCheckNodePort: healthCheckPort } = service;
+  const isChecked = service.type === 'LoadBalancer' && service.externalTrafficPolicy === 'Local';
   const routes: ServiceRoute[] = [
-    { ...route('cluster-ip', clusterIP), ways: clusterIPWays(inner, settings, family) },
+    {
+      ...route('cluster-ip', clusterIP),
+      ways: clusterIPWays(inner, settings, family),
+      ...(healthCheckPort !== undefined && isChecked ? { healthCheckPort } : {}),
+    },
   ];
   for (const addr of outer.external) routes.push(route('external-ip', addr));
   for (const addr of outer.balancer) {
@@ -254,6 +262,7 @@ export function sameRoute(a: ServiceRoute, b: ServiceRoute): boolean {
   return (
     a.name === b.name &&
     a.entry === b.entry &&
+    a.healthCheckPort === b.healthCheckPort &&
     routeKey(a) === routeKey(b) &&
     sameSources(a.sources, b.sources) &&
     sameTargets(a.serving ?? [], b.serving ?? []) &&

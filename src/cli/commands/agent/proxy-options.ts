@@ -8,11 +8,13 @@ import {
   readKubeProxyConfig,
 } from '../../../agent/kube-proxy/config-file.ts';
 import {
+  defaultNodePortAddresses,
   HEALTHZ_PORT,
   KUBE_PROXY_DEFAULTS,
   type KubeProxySettings,
   LOCAL_MODES,
   METRICS_PORT,
+  PROXY_MODES,
 } from '../../../agent/kube-proxy/settings.ts';
 import {
   checkInteger,
@@ -27,6 +29,7 @@ import {
 export interface ProxyArgs {
   config: string | undefined;
   'hostname-override': string;
+  'proxy-mode': string;
   'cluster-cidr': string;
   'detect-local-mode': string;
   'pod-bridge-interface': string;
@@ -34,6 +37,7 @@ export interface ProxyArgs {
   'nodeport-addresses': string;
   'masquerade-all': boolean;
   'masquerade-bit': number;
+  'iptables-localhost-nodeports': boolean;
   'healthz-bind-address': string;
   'metrics-bind-address': string;
   'bind-address-hard-fail': boolean;
@@ -60,6 +64,12 @@ function option<T extends 'string' | 'boolean' | 'number', V>(type: T, value: V,
 /** All but `--config`, which takes the place of the others. */
 const FLAGS = {
   'hostname-override': text("the node's name, as EndpointSlices have it; by default the host's"),
+  'proxy-mode': {
+    choices: PROXY_MODES,
+    default: KUBE_PROXY_DEFAULTS.mode as string,
+    group: GROUP,
+    describe: 'by which rules of the kernel Services are served',
+  },
   'detect-local-mode': {
     choices: LOCAL_MODES,
     default: KUBE_PROXY_DEFAULTS.detectLocalMode as string,
@@ -72,12 +82,17 @@ const FLAGS = {
     "the beginning of their interfaces' names, for InterfaceNamePrefix",
   ),
   'nodeport-addresses': text(
-    'where node ports are served: "primary", or prefixes with commas between',
+    'where node ports are served: "primary", or prefixes with commas between; by default primary, or all in mode iptables',
   ),
   'masquerade-all': flag('masquerade all that goes to cluster IPs'),
   'masquerade-bit': number(
     'the bit of the packet mark that asks for it',
     KUBE_PROXY_DEFAULTS.masqueradeBit,
+  ),
+  'iptables-localhost-nodeports': option(
+    'boolean',
+    KUBE_PROXY_DEFAULTS.localhostNodePorts,
+    'serve node ports on 127.0.0.1, too; in mode iptables',
   ),
   'healthz-bind-address': text(
     'IP and port of /healthz, /livez and /readyz; empty for none',
@@ -156,6 +171,8 @@ export function readConfig(file: string): string {
 function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
   const detectLocalMode =
     LOCAL_MODES.find((mode) => mode === args['detect-local-mode']) ?? 'ClusterCIDR';
+  const mode =
+    PROXY_MODES.find((each) => each === args['proxy-mode']) ?? KUBE_PROXY_DEFAULTS.mode;
   const list = (name: 'cluster-cidr' | 'nodeport-addresses') =>
     args[name] === '' ? [] : args[name].split(',').map((each) => each.trim());
   const interfaceName = (
@@ -169,6 +186,7 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
   ): BindAddress | undefined => at(name, () => parseBindAddress(args[name], port));
   return {
     kubeconfig: '',
+    mode,
     nodeName: at(BESIDE_CONFIG, () => nodeNameOf(args[BESIDE_CONFIG], hostname())),
     detectLocalMode,
     clusterCIDRs: at('cluster-cidr', () => parseClusterCIDRs(list('cluster-cidr'))),
@@ -177,10 +195,11 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
     nodePortAddresses: at(
       'nodeport-addresses',
       () =>
-        parseNodePortAddresses(list('nodeport-addresses')) ?? KUBE_PROXY_DEFAULTS.nodePortAddresses,
+        parseNodePortAddresses(list('nodeport-addresses')) ?? defaultNodePortAddresses(mode),
     ),
     masqueradeAll: args['masquerade-all'],
     masqueradeBit: at('masquerade-bit', () => checkInteger(args['masquerade-bit'], 0, 31)),
+    localhostNodePorts: args['iptables-localhost-nodeports'],
     syncPeriodMs: KUBE_PROXY_DEFAULTS.syncPeriodMs,
     healthzBindAddress: bind('healthz-bind-address', HEALTHZ_PORT),
     metricsBindAddress: bind('metrics-bind-address', METRICS_PORT),
