@@ -56,8 +56,8 @@ export class Agent {
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log } = options;
     // Before anything is changed.
-    await lookForKubeProxy(log, options.besideKubeProxy);
-    const metrics = new AgentMetrics(options.version);
+    await lookForKubeProxy(log, options);
+    const metrics = new AgentMetrics(options.version, options.kubeProxy.mode);
     setSysctls(log);
     setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
@@ -144,9 +144,14 @@ async function serveHttp(
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(log: Logger, isBorne: boolean): Promise<void> {
+async function lookForKubeProxy(log: Logger, options: AgentOptions): Promise<void> {
+  const { besideKubeProxy: isBorne, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live, rules } = found;
+  const { live } = found;
+  // Its chains of iptables are those of ours, and taken over.
+  const rules = found.rules.filter(
+    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
+  );
   if (live.length > 0 && !isBorne) throw new KubeProxyRunsError(found);
   if (live.length > 0) log.warn({ live, rules }, 'kube-proxy runs on this node, too');
   else if (rules.length > 0) {

@@ -1,6 +1,7 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import { KUBE_PROXY_DEFAULTS, type ProxyMode } from './kube-proxy/settings.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
 import { ServerMetrics } from './server-metrics.ts';
@@ -15,9 +16,9 @@ export class AgentMetrics {
   readonly #manifestErrors: Gauge;
   #dns: ServedDns | undefined;
 
-  constructor(version: string) {
+  constructor(version: string, mode: ProxyMode = KUBE_PROXY_DEFAULTS.mode) {
     const registers = [this.registry];
-    this.proxy = new ProxyMetrics(this.registry);
+    this.proxy = new ProxyMetrics(this.registry, mode);
     this.#manifestErrors = new Gauge({
       name: 'podwire_manifest_errors',
       help: 'Manifests that are broken now; their last good state is in force',

@@ -1,8 +1,8 @@
 import type { ClusterState, Store } from '../cluster/store.ts';
+import { OwnedElsewhereError, type ProxyBackend } from '../proxy/backend.ts';
 import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { type HealthReport, NodeEligibility, ProxyHealth } from '../proxy/health/proxy-health.ts';
 import { ServiceHealth } from '../proxy/health/service-health.ts';
-import type { ProxyBackend } from '../proxy/backend.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
 import { ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import { ChangeTracker } from './change-tracker.ts';
@@ -23,7 +23,11 @@ export class NodeProxy implements Disposable {
   readonly #eligibility: NodeEligibility;
   readonly #sweeper: ConntrackSweeper;
   readonly #serviceHealth: ServiceHealth;
+  readonly #backend: ProxyBackend;
   readonly #proxy: ServiceProxy;
+  /** Of both, what was said of them last. */
+  #refusal: string | undefined;
+  #protection: string | undefined;
 
   /**
    * Starts it in the namespace the process is in, with the Services the store has, and `backend` as what
@@ -44,6 +48,7 @@ export class NodeProxy implements Disposable {
     using undo = new DisposableStack();
     undo.use(this.#parts);
     this.#parts.use(backend);
+    this.#backend = backend;
     // Before the proxy follows the store, so that what it syncs has been counted.
     this.#queued(store, [...store.services.keys()]);
     this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
@@ -59,7 +64,9 @@ export class NodeProxy implements Disposable {
 
   /** Why the rules do not follow the Services; undefined when they do: the last sync held. */
   notReady(): string | undefined {
-    return this.#proxy.synced ? undefined : 'the kernel does not have the rules yet';
+    if (this.#proxy.synced) return undefined;
+    const reason = this.#refusal === undefined ? '' : `: ${this.#refusal}`;
+    return `the kernel does not have the rules yet${reason}`;
   }
 
   /** What /livez answers. */
@@ -134,11 +141,32 @@ export class NodeProxy implements Disposable {
         'the kernel refuses a Service',
       );
     }
-    if (error !== undefined) {
-      this.#log.error({ error: error.message }, 'rules refused; trying again');
-    } else if (result !== undefined && result.changes !== 0) {
+    this.#tellRefusal(error);
+    this.#tellProtection();
+    if (result !== undefined && result.changes !== 0) {
       const { routes } = sync;
       this.#log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
     }
+  }
+
+  /** Why the kernel does not follow, whenever that is another reason than before. */
+  #tellRefusal(error: Error | undefined): void {
+    if (error?.message === this.#refusal) return;
+    this.#refusal = error?.message;
+    if (error instanceof OwnedElsewhereError) {
+      this.#log.warn({ reason: error.message }, 'another process has the rules; waiting for it');
+    } else if (error !== undefined) {
+      this.#log.error({ error: error.message }, 'rules refused; trying again');
+    }
+  }
+
+  /** Who can change the rules, whenever that is new. */
+  #tellProtection(): void {
+    const { protection } = this.#backend;
+    if (protection === undefined || protection.reason === this.#protection) return;
+    const { isOwned, reason } = protection;
+    this.#protection = reason;
+    if (isOwned) this.#log.info({ reason }, 'the rules are owned');
+    else this.#log.warn({ reason }, 'the rules can be changed by others');
   }
 }

@@ -12,7 +12,7 @@ export function openBackend(mode: ProxyMode, log: Logger): ProxyBackend {
   using undo = new DisposableStack();
   switch (mode) {
     case 'nftables': {
-      const backend = undo.use(NftablesBackend.open(undefined, { own: false }));
+      const backend = undo.use(NftablesBackend.open());
       backend.probe();
       undo.move();
       return backend;

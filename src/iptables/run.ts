@@ -1,6 +1,6 @@
 import { type ProgramOutcome, runProgram } from '../sys/program.ts';
 import { IptablesError } from './error.ts';
-import { findProgram, type Flavour, programName } from './programs.ts';
+import { type Flavour, findProgram, programName } from './programs.ts';
 
 /** A process that takes longer is killed. */
 export const TIMEOUT_MS = 120_000;

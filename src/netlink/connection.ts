@@ -97,6 +97,11 @@ export class Connection implements Disposable {
     return new Connection(transport);
   }
 
+  /** The netlink port of this connection (sockaddr_nl.nl_pid): what it owns in the kernel says so. */
+  get portId(): number {
+    return this.#transport.portId;
+  }
+
   /**
    * Sends a request and waits for its ack. Throws NetlinkError when the kernel refuses, and
    * AnswerLostError when it is not known whether it did.

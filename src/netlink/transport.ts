@@ -3,6 +3,8 @@
  * the fake kernel of `fake/` in tests. Connection and Subscription know no more of either than this.
  */
 export interface Transport extends Disposable {
+  /** The netlink port the socket is bound to, by which the kernel knows its owner. */
+  readonly portId: number;
   /** Sends one datagram, which is handled before this returns. */
   send(datagram: Uint8Array): void;
   /** Has another thread send one datagram, and does not wait until it is handled. */

@@ -1,3 +1,4 @@
+import { PodwireError } from '../errors.ts';
 import type { ServiceRoute } from './model/route.ts';
 import type { NodeRules } from './node.ts';
 
@@ -14,6 +15,24 @@ export interface Desired {
 export interface Quarantined {
   readonly route: ServiceRoute;
   readonly error: Error;
+}
+
+/** What a backend made belongs to another process that runs. It can be had once that has ended. */
+export class OwnedElsewhereError extends PodwireError {
+  constructor(what: readonly string[], owner: string) {
+    super(
+      'ERR_PROXY_OWNED',
+      `${what.join(' and ')}: owned by ${owner}, expected it to be stopped first`,
+    );
+  }
+}
+
+/** Who can change what a backend made, beside the process that made it. */
+export interface Protection {
+  /** Whether the kernel keeps all others off, until this process ends. */
+  readonly isOwned: boolean;
+  /** Why, in words. */
+  readonly reason: string;
 }
 
 /** What one synchronisation came to. */
@@ -40,6 +59,8 @@ export interface RuleCount {
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */
 export interface ProxyBackend extends Disposable {
   readonly name: string;
+  /** Whether others can change what was made; undefined before the first sync, or where nothing is said. */
+  readonly protection?: Protection | undefined;
   /**
    * Makes the kernel do what is desired, in one transaction where it has such. Throws when the kernel
    * can't be brought there; the next sync then reads what it has and starts from that.

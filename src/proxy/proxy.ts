@@ -1,5 +1,10 @@
 import type { ClusterState, Store, TouchedOthers } from '../cluster/store.ts';
-import type { ProxyBackend, Quarantined, SyncResult } from './backend.ts';
+import {
+  OwnedElsewhereError,
+  type ProxyBackend,
+  type Quarantined,
+  type SyncResult,
+} from './backend.ts';
 import type { ServiceRoute } from './model/route.ts';
 import { type Conflict, RouteTable } from './model/table.ts';
 import type { NodeRules } from './node.ts';
@@ -11,6 +16,8 @@ const SETTLE_MS = 5;
 const REPAIR_MS = 100;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
+/** An agent that is replaced may end at any moment. */
+const OWNED_RETRY_MS = 500;
 
 /** One attempt to make the kernel follow. */
 export interface Sync {
@@ -188,8 +195,9 @@ export class ServiceProxy implements Disposable {
     if (result === undefined) {
       error = reason instanceof Error ? reason : new Error(String(reason));
       this.#backend.invalidate();
-      this.#retry = setTimeout(() => this.#sync(), this.#retryMs);
-      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+      const isOwned = error instanceof OwnedElsewhereError;
+      this.#retry = setTimeout(() => this.#sync(), isOwned ? OWNED_RETRY_MS : this.#retryMs);
+      this.#retryMs = isOwned ? RETRY_MIN_MS : Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     } else {
       this.#quarantined = result.quarantined;
       this.#retryMs = RETRY_MIN_MS;

@@ -74,6 +74,15 @@ export class NetlinkSocket implements Disposable {
     return socket;
   }
 
+  /** The port the kernel gave it (sockaddr_nl.nl_pid): the process's number for one socket of each process. */
+  get portId(): number {
+    const name = new Uint8Array(ADDRESS_BYTES);
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, ADDRESS_BYTES, true);
+    check('getsockname', libc.getsockname(this.#fd.number, name, length), 'netlink socket');
+    return new DataView(name.buffer).getUint32(4, true);
+  }
+
   /** Sends one datagram to the kernel, which handles it before this returns. */
   send(datagram: Uint8Array): void {
     if (datagram.length + SEND_OVERHEAD_BYTES > this.#sendBufferBytes) {

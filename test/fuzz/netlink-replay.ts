@@ -133,6 +133,7 @@ function outcome(work: () => unknown): 'result' | 'error' {
 
 function transportOver(receive: () => Uint8Array | undefined): Transport {
   return {
+    portId: 1,
     receive,
     send: () => {},
     sendAside: () => {},

@@ -312,7 +312,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/agent',
-    ['src/cluster', 'src/proxy', 'src/dns', 'src/netlink', ...base],
+    ['src/cluster', 'src/proxy', 'src/dns', 'src/iptables', 'src/netlink', ...base],
     'the agent composes the parts that follow the cluster; plugins, lab and command line are not among them',
     ['pino', 'prom-client'],
   ),

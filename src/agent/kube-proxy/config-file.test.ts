@@ -63,7 +63,7 @@ describe('readKubeProxyConfig', () => {
       'iptables: {masqueradeBit: 7, masqueradeAll: true}',
       { masqueradeBit: 7, masqueradeAll: true },
     ],
-    ['mode: ipvs\nipvs: {syncPeriod: 1m30s}', { syncPeriodMs: 90_000 }],
+    ['mode: iptables\niptables: {syncPeriod: 1m30s}', { mode: 'iptables', syncPeriodMs: 90_000 }],
     [
       'mode: nftables\nnftables: {masqueradeBit: 0, syncPeriod: 5s}',
       { masqueradeBit: 0, syncPeriodMs: 5000 },
@@ -94,9 +94,7 @@ detectLocalMode: NodeCIDR
 clusterCIDR: 10.0.0.0/8
 ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
     expect(read(body).unused.map(({ field, line }) => `${line} ${field}`)).toEqual([
-      '3 mode',
       '6 clientConnection.qps',
-      '8 iptables.localhostNodePorts',
       '9 iptables.minSyncPeriod',
       '11 nftables.masqueradeBit',
       '13 clusterCIDR',
@@ -107,6 +105,7 @@ ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
   it.each([
     ['clusterCidr: 10.0.0.0/8', '3: clusterCidr: there is no such field'],
     ['conntrack:\n  max: 1', '4: conntrack.max: there is no such field'],
+    ['mode: ipvs', '3: mode: expected one of nftables, iptables, got "ipvs"'],
     ['mode: userspace', '3: mode: expected one of "iptables", "ipvs", "nftables", got "userspace"'],
     [
       'nftables:\n  masqueradeBit: 32',

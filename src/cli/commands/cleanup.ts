@@ -7,11 +7,14 @@ import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 /** `podwire cleanup` */
 export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   command: 'cleanup',
-  describe: 'remove the rules podwire made in this network namespace, and only those',
+  describe:
+    'remove the rules podwire made in this network namespace, and only those; stop the agent first',
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
     using nftables = NftablesBackend.open();
     using iptables = IptablesBackend.open();
+    // A process that owns the rules runs, and would miss what is taken from it.
+    nftables.checkOwner();
     // First what takes queries from the proxy, then the proxy's own.
     const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables.cleanup()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));

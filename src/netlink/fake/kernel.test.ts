@@ -205,6 +205,7 @@ describe('a subscription', () => {
     const transport = kernel.connect(NETLINK_ROUTE);
     const failed = Promise.withResolvers<unknown>();
     const failing = {
+      portId: transport.portId,
       send: (datagram: Uint8Array) => transport.send(datagram),
       sendAside: (datagram: Uint8Array) => transport.sendAside(datagram),
       receive: () => {

@@ -6,6 +6,7 @@ const QUEUE_LENGTH_MAX = 10_000;
 
 /** A socket to the fake kernel. */
 export class FakeSocket implements Transport {
+  readonly portId = process.pid;
   readonly #send: (datagram: Uint8Array) => void;
   readonly #queue: Uint8Array[] = [];
   readonly #groups = new Set<number>();

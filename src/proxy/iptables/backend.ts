@@ -99,7 +99,8 @@ export class IptablesBackend implements ProxyBackend {
 
   cleanup(): readonly string[] {
     this.#forget();
-    const remove = () => FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }));
+    const remove = () =>
+      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }));
     return this.#netns === undefined ? remove() : this.#netns.run(remove);
   }
 

@@ -1,6 +1,7 @@
 import type { SavedChains } from '../../iptables/chains.ts';
 import { FIXED_CHAINS, isPortChain, KUBELET_FIREWALL, SERVICES } from './names.ts';
 import {
+  FROM_NODE_JUMP,
   JUMPS,
   type Jump,
   KUBELET_JUMPS,
@@ -105,7 +106,11 @@ export function changesOfAll(
   }
   const shared = new Map<SharedChain, SharedChange>();
   for (const [chain, rules] of all) {
-    const change = sharedChange(rules, tailOf(chain, family, settings.node), rulesOf(actual, chain));
+    const change = sharedChange(
+      rules,
+      tailOf(chain, family, settings.node),
+      rulesOf(actual, chain),
+    );
     if (change !== undefined) shared.set(chain, change);
   }
   return {
@@ -163,6 +168,7 @@ function fixedChanges(
 }
 
 function tailOf(chain: SharedChain, family: 4 | 6, node: NodeSettings['node']): readonly string[] {
+  if (chain === `filter ${SERVICES}`) return [FROM_NODE_JUMP];
   return chain === `nat ${SERVICES}` ? nodePortJumps(family, node) : [];
 }
 
@@ -173,9 +179,7 @@ function sharedChange(
 ): SharedChange | undefined {
   const whole = [...wanted, ...tail];
   if (actual === undefined) {
-    return whole.length === 0
-      ? undefined
-      : { added: wanted, removed: [], whole, exists: false };
+    return whole.length === 0 ? undefined : { added: wanted, removed: [], whole, exists: false };
   }
   const left = new Set(wanted);
   const end = actual.length - tail.length;
@@ -214,7 +218,6 @@ function sameRules(a: readonly string[], b: readonly string[] | undefined): bool
 
 /** Whether rules of a shared chain have to come before those that are there already. */
 export function isPrepended(chain: SharedChain): boolean {
-  // Node ports come after all addresses of Services.
-  return chain === `nat ${SERVICES}`;
+  // What is last in these stays last.
+  return chain.endsWith(` ${SERVICES}`);
 }
-

@@ -1,5 +1,5 @@
-import type { Flavour } from '../../iptables/programs.ts';
 import { hasLegacyTables } from '../../iptables/detect.ts';
+import type { Flavour } from '../../iptables/programs.ts';
 import { decodeEvent, NFNLGRP_NFTABLES, type NftablesEvent } from '../../netlink/nftables/event.ts';
 import { messageType } from '../../netlink/nftables/message-type.ts';
 import { Subscription } from '../../netlink/subscription.ts';
@@ -156,14 +156,8 @@ function isOurs(event: Exclude<NftablesEvent, { readonly kind: 'generation' }>):
   const { table, action } = event;
   if (table.family !== 'ip' && table.family !== 'ip6') return false;
   if (!(TABLES as readonly string[]).includes(table.name)) return false;
-  switch (event.kind) {
-    case 'table':
-      return action === 'delete';
-    case 'chain':
-      return event.value.name.startsWith('KUBE-');
-    case 'rule':
-      return event.value.chain.startsWith('KUBE-') || action === 'delete';
-    default:
-      return false;
-  }
+  if (event.kind === 'table') return action === 'delete';
+  if (event.kind === 'chain') return event.value.name.startsWith('KUBE-');
+  if (event.kind !== 'rule') return false;
+  return event.value.chain.startsWith('KUBE-') || action === 'delete';
 }

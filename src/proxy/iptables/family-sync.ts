@@ -39,10 +39,12 @@ export interface FamilySync {
 
 /** What iptables-restore(8) refused, and whether it was all rules or only some that changed. */
 export class RestoreError extends IptablesError {
+  readonly family: 4 | 6;
   readonly isPartial: boolean;
 
-  constructor({ failure, program, details }: IptablesError, isPartial: boolean) {
+  constructor({ failure, program, details }: IptablesError, family: 4 | 6, isPartial: boolean) {
     super(failure, program, details);
+    this.family = family;
     this.isPartial = isPartial;
   }
 }
@@ -277,7 +279,9 @@ export class FamilySynchronizer {
     try {
       await started.done;
     } catch (error) {
-      throw error instanceof IptablesError ? new RestoreError(error, isPartial) : error;
+      throw error instanceof IptablesError
+        ? new RestoreError(error, this.#target.family, isPartial)
+        : error;
     }
   }
 
@@ -285,7 +289,7 @@ export class FamilySynchronizer {
   #count(): RuleCount[] {
     const { family } = this.#target;
     const { node } = this.#wanted();
-    const total = { nat: nodePortJumps(family, node.node).length, filter: 0 };
+    const total = { nat: nodePortJumps(family, node.node).length, filter: 1 };
     for (const [name, rules] of nodeChains(family, node)) {
       total[name.startsWith('nat ') ? 'nat' : 'filter'] += rules.length;
     }

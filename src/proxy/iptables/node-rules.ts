@@ -94,6 +94,13 @@ export function nodePortJumps(family: 4 | 6, node: NodeRules): readonly string[]
     .sort();
 }
 
+/**
+ * The last rule of KUBE-SERVICES in `filter`, which kube-proxy lacks: what the node itself sends to an
+ * address from outside without endpoints is refused as it is for others. A jump from OUTPUT would stay
+ * behind when kube-proxy cleans up.
+ */
+export const FROM_NODE_JUMP = `${comment('addresses from outside, for what the node itself sends')}-m addrtype --src-type LOCAL -j ${EXTERNAL_SERVICES}`;
+
 function isLoopback(addr: string): boolean {
   return addr === '::1' || addr.startsWith('127.');
 }

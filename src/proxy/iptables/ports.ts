@@ -28,7 +28,7 @@ export class Ports {
 
   /** Makes these all routes there are. */
   replace(routes: ReadonlyMap<string, ServiceRoute>): void {
-    for (const key of [...this.#routes.keys()]) if (!routes.has(key)) this.set(key, undefined);
+    for (const key of this.#routes.keys()) if (!routes.has(key)) this.set(key, undefined);
     for (const [key, route] of routes) this.set(key, route);
   }
 

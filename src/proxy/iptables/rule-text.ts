@@ -27,9 +27,9 @@ export function protocolName(protocol: Protocol): string {
   return protocol.toLowerCase();
 }
 
-/** Names of Services have characters that it quotes, and none that it escapes. */
+/** Names of Services have characters that it quotes, and none that it escapes; others would be rules. */
 export function comment(text: string): string {
-  return `-m comment --comment "${text}" `;
+  return `-m comment --comment "${text.replaceAll(/[^ !#-&(-[\]-~]/g, '_')}" `;
 }
 
 /** What tells pods of this node from others, as it stands before `-p`; undefined where nothing does. */

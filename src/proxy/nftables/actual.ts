@@ -18,7 +18,9 @@ import { affinitySpec, setSpecs } from './sets.ts';
 export interface ActualTable {
   /** False when it can only be made anew: a set is of another shape, or something is not ours. */
   readonly fits: boolean;
-  readonly owner: number | undefined;
+  /** Whether another process that ended has left it behind for the next one to own. */
+  readonly isOrphan: boolean;
+  readonly isOwned: boolean;
   readonly sets: ReadonlyMap<string, SetInfo>;
   readonly chains: ReadonlyMap<string, Chain>;
   readonly rules: ReadonlyMap<string, readonly RuleSpec[]>;
@@ -44,7 +46,8 @@ export function readTable(
   });
   return {
     fits,
-    owner: table.owner,
+    isOrphan: table.owner === undefined && table.flags?.includes('persist') === true,
+    isOwned: table.owner !== undefined,
     sets: new Map(sets.map((set) => [set.name, set])),
     chains: new Map(chainList(connection, ref).map((chain) => [chain.name, chain])),
     rules: Map.groupBy(ruleList(connection, ref), (rule) => rule.chain),

@@ -1,9 +1,19 @@
 import { PodwireError } from '../../errors.ts';
+import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import { Batch } from '../../netlink/nftables/batch.ts';
 import { generationGet, NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { tableList } from '../../netlink/nftables/list.ts';
+import type { Table } from '../../netlink/nftables/table.ts';
+import { netlinkHolder } from '../../sys/netlink-owner.ts';
 import type { Netns } from '../../sys/netns.ts';
-import type { Desired, ProxyBackend, Quarantined, SyncResult } from '../backend.ts';
+import {
+  type Desired,
+  OwnedElsewhereError,
+  type Protection,
+  type ProxyBackend,
+  type Quarantined,
+  type SyncResult,
+} from '../backend.ts';
 import type { ServiceRoute } from '../model/route.ts';
 import { readTable } from './actual.ts';
 import { watchTables } from './drift.ts';
@@ -51,6 +61,18 @@ export class NftablesBackend implements ProxyBackend {
   /** Throws KernelLacksError when the kernel can't do what the rules need. */
   probe(): void {
     for (const family of FAMILIES) probeRules(this.#connection, family);
+  }
+
+  get protection(): Protection | undefined {
+    if (this.#flags === undefined || this.#tables === undefined) return undefined;
+    if ([...this.#tables.values()].every(({ isOwned }) => isOwned)) {
+      return { isOwned: true, reason: 'nobody else can change the tables while this process runs' };
+    }
+    const reason =
+      this.#flags.length === 0
+        ? 'the kernel has no tables that are owned and outlive their owner (Linux 6.9)'
+        : 'the tables were made without an owner, and stay so until they are made anew';
+    return { isOwned: false, reason: `${reason}; what others change is repaired` };
   }
 
   sync(desired: Desired): SyncResult {
@@ -108,18 +130,37 @@ export class NftablesBackend implements ProxyBackend {
     this.#generation = undefined;
   }
 
+  /**
+   * Throws OwnedElsewhereError while another process owns the tables: it runs, and nobody else can
+   * change them.
+   */
+  checkOwner(): void {
+    const owned = FAMILIES.flatMap((family) => {
+      const table = this.#find(family);
+      const { portId } = this.#connection.netlink;
+      return table?.owner === undefined || table.owner === portId ? [] : [table];
+    });
+    const [first] = owned;
+    if (first?.owner === undefined) return;
+    const { owner } = first;
+    const find = () => netlinkHolder(NETLINK_NETFILTER, owner);
+    const holder = this.#netns === undefined ? find() : this.#netns.run(find);
+    throw new OwnedElsewhereError(
+      owned.map(({ family, name }) => `table ${family} ${name}`),
+      holder === undefined
+        ? `a process that is not seen from here (netlink port ${owner})`
+        : `process ${holder.pid} (${holder.name})`,
+    );
+  }
+
   cleanup(): readonly string[] {
+    this.checkOwner();
     this.#tables = undefined;
     const batch = new Batch(this.#connection);
     const removed: string[] = [];
     for (const family of FAMILIES) {
-      const table = TABLE[family];
-      const found = tableList(this.#connection, table.family).find(
-        ({ name }) => name === table.name,
-      );
-      if (found === undefined) continue;
-      // A table that its owner left behind can be changed by whoever takes it over first.
-      if (found.flags?.includes('owner') === true) batch.tableAdd({ ...table, flags: found.flags });
+      const table = this.#find(family);
+      if (table === undefined) continue;
       batch.tableDel(table);
       removed.push(`table ${table.family} ${table.name}`);
     }
@@ -133,6 +174,11 @@ export class NftablesBackend implements ProxyBackend {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #find(family: IpFamily): Table | undefined {
+    const { family: of, name: ours } = TABLE[family];
+    return tableList(this.#connection, of).find(({ name }) => name === ours);
   }
 
   /** Reads what the kernel has and makes it what is desired. */
@@ -150,6 +196,7 @@ export class NftablesBackend implements ProxyBackend {
   /** One batch that turns what the kernel has into `routes`. */
   #adopt(desired: Desired, routes: readonly (readonly [string, ServiceRoute])[]): number {
     this.#forget();
+    this.checkOwner();
     this.#flags ??= this.#mayOwn ? probeFlags(this.#connection, 4) : [];
     const generation = generationGet(this.#connection);
     const batch = new Batch(this.#connection);

@@ -34,11 +34,17 @@ export class TableSync {
   /** How many ways of picking use each map of clients. */
   readonly #affinity = new Map<number, number>();
   #node: NodeRules | undefined;
+  #isOwned = false;
 
   constructor(family: IpFamily) {
     this.#family = family;
     this.#state = new FamilyState(family);
     this.#sets = new Map(setSpecs(family).map((set) => [set.name, set]));
+  }
+
+  /** Whether the table is this process's alone, once what `adopt` put into the batch is committed. */
+  get isOwned(): boolean {
+    return this.#isOwned;
   }
 
   /**
@@ -61,9 +67,10 @@ export class TableSync {
     if (actual !== undefined && !fits) batch.tableDel(table);
     const before = fits ? actual : undefined;
     const spec = { ...table, comment: 'Services, by podwire', flags };
-    if (before === undefined || (flags.length > 0 && before.owner === undefined)) {
-      batch.tableAdd(spec);
-    }
+    // A table that was made without the flags keeps on without: the kernel lets nobody own it.
+    const isForTaking = flags.length > 0 && before?.isOrphan === true;
+    if (before === undefined || isForTaking) batch.tableAdd(spec);
+    this.#isOwned = flags.length > 0 && (before === undefined || isForTaking || before.isOwned);
     const changes = new ElementChanges(before === undefined);
     const found = knownNumbers(this.#family, before?.elements ?? new Map());
     this.#state.adopt(found);

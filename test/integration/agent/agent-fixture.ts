@@ -87,6 +87,10 @@ export class RunningAgent implements AsyncDisposable {
     return agent;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** Null while it runs. */
   get exitCode(): number | null {
     return this.#child.exitCode;

@@ -8,6 +8,19 @@ import { eventually, RunningAgent } from './agent-fixture.ts';
 
 const fixture = useNetns('beside');
 const LEFT_OVER = 'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"';
+const OTHER_PORTS = ['--healthz-bind-address', '', '--metrics-bind-address', ''];
+const SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web' },
+  spec: { clusterIP: '10.96.0.20', ports: [{ port: 80 }] },
+};
+/** Lines that name the process differ from one to the next. */
+const sorted = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.replace(/ # progname.*/, ''))
+    .sort();
 const ruleset = (): string => fixture.exec('nft', 'list', 'ruleset');
 
 /** A process in the namespace, from here to the end of the block. */
@@ -70,11 +83,7 @@ describe('beside kube-proxy', () => {
     try {
       await using first = await RunningAgent.start(fixture.name, []);
       expect(first.exitCode, first.told()).toBeNull();
-      await using second = await RunningAgent.start(
-        fixture.name,
-        [],
-        ['--healthz-bind-address', '', '--metrics-bind-address', ''],
-      );
+      await using second = await RunningAgent.start(fixture.name, [], OTHER_PORTS);
       expect(second.exitCode, second.told()).toBeNull();
     } finally {
       elsewhere.kill('SIGKILL');
@@ -103,14 +112,29 @@ describe('podwire cleanup', () => {
     fixture.exec('nft', 'add', 'table', 'inet', 'mine');
     fixture.exec('nft', 'add', 'set', 'inet', 'mine', 'podwire', '{ type ipv4_addr; }');
     const before = ruleset();
-    {
-      await using agent = await RunningAgent.start(fixture.name, []);
-      expect(agent.exitCode, agent.told()).toBeNull();
-      await agent.stop();
-    }
-    expect(ruleset()).not.toBe(before);
     const entry = join(import.meta.dirname, '../../../src/entry.ts');
     const cleanup = () => fixture.exec(process.execPath, '--no-warnings', entry, 'cleanup');
+    {
+      await using agent = await RunningAgent.start(fixture.name, [SERVICE]);
+      expect(agent.exitCode, agent.told()).toBeNull();
+      await eventually(() => expect(agent.logged('the rules are owned'), agent.told()).toBe(true));
+      // While it runs nobody takes its rules away.
+      const running = ruleset();
+      const owned = `owned by process ${agent.pid} (`;
+      expect(cleanup).toThrow(owned);
+      fixture.exec('nft', 'flush', 'ruleset');
+      fixture.execInput(before, 'nft', '-f', '-');
+      expect(sorted(ruleset())).toEqual(sorted(running));
+      // One that is to take its place waits for it, and has the rules as soon as it is gone.
+      await using next = await RunningAgent.start(fixture.name, [SERVICE], OTHER_PORTS);
+      await eventually(() => expect(next.told()).toContain(owned));
+      expect(next.logged('the rules are owned')).toBe(false);
+      await agent.stop('SIGKILL');
+      await eventually(() => expect(next.logged('the rules are owned'), next.told()).toBe(true));
+      expect(sorted(ruleset())).toEqual(sorted(running));
+      await next.stop();
+    }
+    expect(ruleset()).not.toBe(before);
     expect(cleanup()).toBe('removed table ip podwire, table ip6 podwire\n');
     expect(ruleset()).toBe(before);
     expect(cleanup()).toBe('nothing to remove\n');

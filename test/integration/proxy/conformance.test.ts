@@ -89,7 +89,9 @@ function withoutSets({ probes, ...step }: Step): Step {
 // Most of the time is spent on waiting for what is dropped, so the ways wait together.
 for (const [part, cases] of Object.entries(CASES)) {
   describe.concurrent(part, () => {
-    const all = cases.flatMap((each) => WAYS.map((way) => [each.name, way.name, each, way] as const));
+    const all = cases.flatMap((each) =>
+      WAYS.map((way) => [each.name, way.name, each, way] as const),
+    );
     it.each(all)('%s, %s', async (_, __, each, way) => {
       const stage = stages.get(way);
       if (stage === undefined) throw new Error('no stage');

@@ -227,6 +227,40 @@ describe('NftablesBackend', () => {
     expect(list('ip')).toContain('10.96.0.20');
   });
 
+  it('leaves its tables to whoever comes after it, and to nobody before', () => {
+    {
+      using backend = NftablesBackend.open(fixture.netns);
+      expect(backend.protection).toBeUndefined();
+      backend.sync(desired([web]));
+      expect(backend.protection).toMatchObject({ isOwned: true });
+    }
+    using next = NftablesBackend.open(fixture.netns);
+    // One message for each table takes it over; nothing in them is written.
+    expect(next.sync(desired([web])).changes).toBe(2);
+    expect(next.protection).toMatchObject({ isOwned: true });
+    next.invalidate();
+    expect(next.sync(desired([web])).changes).toBe(0);
+    expect(() => fixture.exec('nft', 'flush', 'table', 'ip', 'podwire')).toThrow(
+      'Operation not permitted',
+    );
+  });
+
+  it('keeps on with tables that have no owner, and says so', () => {
+    {
+      using before = NftablesBackend.open(fixture.netns, { own: false });
+      before.sync(desired([web]));
+      expect(before.protection).toMatchObject({ isOwned: false });
+    }
+    using backend = NftablesBackend.open(fixture.netns);
+    expect(backend.sync(desired([web])).changes).toBe(0);
+    expect(backend.protection?.reason).toMatch(/made without an owner/);
+    // Once somebody has removed them they are made anew, for us alone.
+    fixture.exec('nft', 'flush', 'ruleset');
+    backend.invalidate();
+    expect(backend.sync(desired([web])).changes).toBeGreaterThan(2);
+    expect(backend.protection).toMatchObject({ isOwned: true });
+  });
+
   it('serves all others when the kernel refuses one', () => {
     using backend = NftablesBackend.open(fixture.netns);
     // Two ranges that overlap can't both be in a set of ranges; the model never makes such.
@@ -262,7 +296,10 @@ describe('NftablesBackend', () => {
       using agent = NftablesBackend.open(fixture.netns);
       agent.sync(desired([web, web6]));
       using other = NftablesBackend.open(fixture.netns);
-      expect(() => other.cleanup()).toThrow(/EPERM/);
+      const refusal = `owned by process ${process.pid} (`;
+      expect(() => other.cleanup()).toThrow(refusal);
+      expect(() => other.sync(desired([]))).toThrow(refusal);
+      expect(list('ip')).toContain('10.96.0.20');
     }
     using backend = NftablesBackend.open(fixture.netns);
     expect(backend.cleanup()).toEqual(['table ip podwire', 'table ip6 podwire']);

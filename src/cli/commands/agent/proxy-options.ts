@@ -171,8 +171,7 @@ export function readConfig(file: string): string {
 function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
   const detectLocalMode =
     LOCAL_MODES.find((mode) => mode === args['detect-local-mode']) ?? 'ClusterCIDR';
-  const mode =
-    PROXY_MODES.find((each) => each === args['proxy-mode']) ?? KUBE_PROXY_DEFAULTS.mode;
+  const mode = PROXY_MODES.find((each) => each === args['proxy-mode']) ?? KUBE_PROXY_DEFAULTS.mode;
   const list = (name: 'cluster-cidr' | 'nodeport-addresses') =>
     args[name] === '' ? [] : args[name].split(',').map((each) => each.trim());
   const interfaceName = (
@@ -194,8 +193,7 @@ function settingsOfFlags(args: ProxyArgs): KubeProxySettings {
     interfaceNamePrefix: interfaceName('pod-interface-name-prefix', 'InterfaceNamePrefix'),
     nodePortAddresses: at(
       'nodeport-addresses',
-      () =>
-        parseNodePortAddresses(list('nodeport-addresses')) ?? defaultNodePortAddresses(mode),
+      () => parseNodePortAddresses(list('nodeport-addresses')) ?? defaultNodePortAddresses(mode),
     ),
     masqueradeAll: args['masquerade-all'],
     masqueradeBit: at('masquerade-bit', () => checkInteger(args['masquerade-bit'], 0, 31)),
