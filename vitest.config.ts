@@ -5,8 +5,8 @@ import { vmPool } from './test/vm/harness/pool.ts';
 const vmFolders = process.env.VM_TESTS ? 'test/{vm,integration}' : 'test/vm';
 
 /**
- * Four suites: `unit` is pure and quick, `integration` needs root and a real kernel, `peers` also
- * needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in
+ * Five suites: `unit` is pure and quick, `integration` and `lab` need root and a real kernel, `peers`
+ * also needs the programs that `make peers` builds, `vm` runs on a kernel of its own. Every suite runs in
  * forked processes, never in worker threads: entering a network namespace acts on the calling thread.
  */
 export default defineConfig({
@@ -33,6 +33,20 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/lab/**'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          // Each file names what it makes after itself and its process. More at once would wait for
+          // kernel locks, and what limits time would fail.
+          maxWorkers: 2,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // There is one lab on a machine.
+          name: 'lab',
+          include: ['test/integration/lab/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,

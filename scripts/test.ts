@@ -7,7 +7,7 @@ import { vmLacks } from '../test/vm/harness/needs.ts';
 
 /*
  * `make test`: every check in turn, all of them even when one fails, and a closing line that counts
- * passed, failed and skipped. Arguments name vitest projects; without any: unit and integration.
+ * passed, failed and skipped. Arguments name vitest projects; without any: unit, integration and lab.
  * Arguments with a slash narrow those to files.
  */
 
@@ -63,7 +63,7 @@ if (projects.length === 0) {
   results.push(step('type-aware lint', 'oxlint', ['--type-aware', '--quiet']));
   results.push(step('types', 'tsc', ['-p', '.']));
   results.push(step('dead code', 'knip', []));
-  projects.push('unit', 'integration');
+  projects.push('unit', 'integration', 'lab');
   if (goVersion() === undefined) {
     const skip = `the suites of make test-peers: no Go ${GO_MIN} or newer on PATH`;
     results.push({ passed: 0, failed: 0, skipped: [skip] });

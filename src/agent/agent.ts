@@ -3,6 +3,7 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import { HttpServer, type Routes } from './http.ts';
 import type { BindAddress } from './kube-proxy/bind-address.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
@@ -23,6 +24,8 @@ export interface AgentOptions {
   readonly besideKubeProxy: boolean;
   readonly dns: AgentDnsOptions;
   readonly log: Logger;
+  /** Where the parts say what is wrong. */
+  readonly health: HealthRegistry;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
@@ -54,21 +57,21 @@ export class Agent {
    * server may be away.
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
-    const { log } = options;
+    const { log, health } = options;
     // Before anything is changed.
-    await lookForKubeProxy(log, options);
-    const metrics = new AgentMetrics(options.version, options.kubeProxy.mode);
-    setSysctls(log);
-    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
+    await lookForKubeProxy(options);
+    const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
+    setSysctls(options);
+    setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
     const { nodeName } = options.kubeProxy;
     const about = { nodeName, userAgent: `podwire/${options.version}` };
-    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
+    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
     const backend = openBackend(kubeProxy.mode, log);
     const proxy = undo.use(
-      new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy),
+      new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -79,11 +82,12 @@ export class Agent {
       onNeeds,
     });
     metrics.dns = dns;
+    health.probe('corefile-refused', () => dns.refused);
     let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
       if (addresses.length > 0) {
-        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const notReady = () => sources.notReady() ?? proxy.notReady();
@@ -125,7 +129,7 @@ async function serveHttp(
   metrics: AgentMetrics,
   dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
-  const { log, kubeProxy } = options;
+  const { log, health, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
@@ -135,26 +139,34 @@ async function serveHttp(
   const https: HttpServer[] = [];
   for (const [address, routes] of servers) {
     if (address === undefined) continue;
-    const onError = (error: Error) =>
+    const listenFailed = (text: string | undefined) =>
+      health.reportOne('listen-failed', `${address.host}:${address.port}`, text);
+    const onError = (error: Error) => {
+      listenFailed(error.message);
       log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
-    https.push(opened.use(await HttpServer.open(address, routes, { hardFail, onError })));
+    };
+    const onListening = () => listenFailed(undefined);
+    const events = { hardFail, onError, onListening };
+    https.push(opened.use(await HttpServer.open(address, routes, events)));
   }
   opened.move();
   return https;
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(log: Logger, options: AgentOptions): Promise<void> {
-  const { besideKubeProxy: isBorne, kubeProxy } = options;
+async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+  const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
   const { live } = found;
   // Its chains of iptables are those of ours, and taken over.
   const rules = found.rules.filter(
     (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
   );
-  if (live.length > 0 && !isBorne) throw new KubeProxyRunsError(found);
-  if (live.length > 0) log.warn({ live, rules }, 'kube-proxy runs on this node, too');
-  else if (rules.length > 0) {
+  if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
+  if (live.length > 0) {
+    health.report('beside-kube-proxy', live.join(', '));
+    log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  } else if (rules.length > 0) {
     log.warn(
       { rules },
       'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',

@@ -1,7 +1,9 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
-import { KUBE_PROXY_DEFAULTS, type ProxyMode } from './kube-proxy/settings.ts';
+import { registerDegraded } from './health/metric.ts';
+import type { HealthRegistry } from './health/registry.ts';
+import type { ProxyMode } from './kube-proxy/settings.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
 import { ServerMetrics } from './server-metrics.ts';
@@ -16,7 +18,7 @@ export class AgentMetrics {
   readonly #manifestErrors: Gauge;
   #dns: ServedDns | undefined;
 
-  constructor(version: string, mode: ProxyMode = KUBE_PROXY_DEFAULTS.mode) {
+  constructor(version: string, health: HealthRegistry, mode: ProxyMode) {
     const registers = [this.registry];
     this.proxy = new ProxyMetrics(this.registry, mode);
     this.#manifestErrors = new Gauge({
@@ -30,6 +32,7 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    registerDegraded(this.registry, health);
     this.kube = new ServerMetrics(this.registry, 'kube', 'the API server');
     this.etcd = new ServerMetrics(this.registry, 'etcd', 'etcd');
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);
