@@ -291,6 +291,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['pino', 'prom-client'],
   ),
   rule(
+    'src/agent/overlay',
+    [
+      'src/agent/log.ts',
+      'src/cluster/kube',
+      ...state,
+      'src/cni/vxlan/overlay',
+      'src/netlink',
+      ...base,
+    ],
+    'the overlay follows the nodes, and of plugins it knows what one of them does to the kernel',
+  ),
+  rule(
     'src/agent/kube-proxy',
     [
       'src/agent/local-addrs.ts',
