@@ -18,7 +18,7 @@ import { dropLibatomic } from './libatomic.ts';
 /*
  * `make build`: dist/podwire and dist/cni/<type>, one file on disk under all names. It holds Node
  * itself (a single executable application), and as assets that are loaded when they are wanted the
- * command line, the DNS worker and the plugins, each with what it needs and compiled ahead.
+ * command line, the workers and the plugins, each with what it needs and compiled ahead.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -28,8 +28,8 @@ const dist = join(root, 'dist');
 /** The main script of the executable. */
 const ENTRY = 'entry';
 const COMMAND_LINE = 'cli/main';
-/** What runs in threads of its own, and not by src/entry.ts. */
-const WORKER = 'dns/udp-worker';
+/** What runs in threads of their own, and not by src/entry.ts. */
+const WORKERS = ['dns/udp-worker', 'cluster/decode-worker'];
 const PLUGINS = 'cni/main';
 /** The names of the plugins' executables. */
 const types = readdirSync(join(root, 'src', PLUGINS))
@@ -68,7 +68,7 @@ async function bundle(name: string): Promise<void> {
     file: join(build, `${name}.cjs`),
     format: 'cjs',
     codeSplitting: false,
-    ...([ENTRY, WORKER].includes(name) ? {} : WRAPPER),
+    ...([ENTRY, ...WORKERS].includes(name) ? {} : WRAPPER),
     // Without comments and space; names stay, for whoever reads a stack trace.
     minify: { compress: false, mangle: false },
   });
@@ -77,7 +77,7 @@ async function bundle(name: string): Promise<void> {
 
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build, { recursive: true });
-await Promise.all([ENTRY, COMMAND_LINE, WORKER, ...plugins].map(bundle));
+await Promise.all([ENTRY, COMMAND_LINE, ...WORKERS, ...plugins].map(bundle));
 for (const plugin of plugins) {
   const { size } = statSync(join(build, `${plugin}.cjs`));
   if (size > PLUGIN_BYTES_MAX) {
@@ -89,7 +89,7 @@ execFileSync(process.execPath, [
   join(root, 'scripts/code-cache.ts'),
   ...plugins.map((plugin) => join(build, plugin)),
 ]);
-const assets = [COMMAND_LINE, WORKER, ...plugins].map((name) => `${name}.cjs`);
+const assets = [COMMAND_LINE, ...WORKERS, ...plugins].map((name) => `${name}.cjs`);
 assets.push(...plugins.map((plugin) => `${plugin}.cache`));
 
 const config = join(build, 'sea.json');

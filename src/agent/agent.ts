@@ -3,6 +3,7 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import { HttpServer, type Routes } from './http.ts';
 import type { BindAddress } from './kube-proxy/bind-address.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
@@ -22,6 +23,8 @@ export interface AgentOptions {
   readonly besideKubeProxy: boolean;
   readonly dns: AgentDnsOptions;
   readonly log: Logger;
+  /** Where the parts say what is wrong. */
+  readonly health: HealthRegistry;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
@@ -53,19 +56,19 @@ export class Agent {
    * server may be away.
    */
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
-    const { log } = options;
+    const { log, health } = options;
     // Before anything is changed.
-    await lookForKubeProxy(log, options.besideKubeProxy);
-    const metrics = new AgentMetrics(options.version);
-    setSysctls(log);
-    setConntrackSysctls(log, options.kubeProxy.conntrack, cpus().length);
+    await lookForKubeProxy(options);
+    const metrics = new AgentMetrics(options.version, health);
+    setSysctls(options);
+    setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
     const { nodeName } = options.kubeProxy;
     const about = { nodeName, userAgent: `podwire/${options.version}` };
-    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics));
+    const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const proxy = undo.use(
-      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy),
+      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy, health),
     );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -76,11 +79,12 @@ export class Agent {
       onNeeds,
     });
     metrics.dns = dns;
+    health.probe('corefile-refused', () => dns.refused);
     let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
       if (addresses.length > 0) {
-        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log);
+        nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
       const notReady = () => sources.notReady() ?? proxy.notReady();
@@ -122,7 +126,7 @@ async function serveHttp(
   metrics: AgentMetrics,
   dns: AgentDns,
 ): Promise<readonly HttpServer[]> {
-  const { log, kubeProxy } = options;
+  const { log, health, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
@@ -132,21 +136,29 @@ async function serveHttp(
   const https: HttpServer[] = [];
   for (const [address, routes] of servers) {
     if (address === undefined) continue;
-    const onError = (error: Error) =>
+    const listenFailed = (text: string | undefined) =>
+      health.reportOne('listen-failed', `${address.host}:${address.port}`, text);
+    const onError = (error: Error) => {
+      listenFailed(error.message);
       log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
-    https.push(opened.use(await HttpServer.open(address, routes, { hardFail, onError })));
+    };
+    const onListening = () => listenFailed(undefined);
+    const events = { hardFail, onError, onListening };
+    https.push(opened.use(await HttpServer.open(address, routes, events)));
   }
   opened.move();
   return https;
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(log: Logger, isBorne: boolean): Promise<void> {
+async function lookForKubeProxy({ log, health, besideKubeProxy }: AgentOptions): Promise<void> {
   const found = await findKubeProxy();
   const { live, rules } = found;
-  if (live.length > 0 && !isBorne) throw new KubeProxyRunsError(found);
-  if (live.length > 0) log.warn({ live, rules }, 'kube-proxy runs on this node, too');
-  else if (rules.length > 0) {
+  if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
+  if (live.length > 0) {
+    health.report('beside-kube-proxy', live.join(', '));
+    log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  } else if (rules.length > 0) {
     log.warn(
       { rules },
       'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',

@@ -1,8 +1,10 @@
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Access } from '../cluster/kube/access.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower } from './server-follower.ts';
@@ -15,6 +17,8 @@ export interface SourceOptions {
   readonly kube?: Access;
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
+  /** Starts the thread that decodes large lists, where it is not in the source tree. */
+  readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
 
 /** Who asks an API server. */
@@ -28,15 +32,23 @@ export class ClusterSources implements Disposable {
   readonly store = new Store();
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
+  readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
   #kube: ServerFollower<KubeSource> | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
-  constructor(options: SourceOptions, about: AboutNode, log: Logger, metrics: AgentMetrics) {
+  constructor(
+    options: SourceOptions,
+    about: AboutNode,
+    log: Logger,
+    metrics: AgentMetrics,
+    health: HealthRegistry,
+  ) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube: access, savedState } = options;
+    const { kube: access, savedState, spawnDecoder } = options;
     if (access === undefined) return;
     const wanted = { ...about, pods: 'none', imports: false } as const;
     const follower = new ServerFollower(
@@ -44,11 +56,12 @@ export class ClusterSources implements Disposable {
       {
         name: 'the API server',
         origin: access.server.origin,
-        open: (part, events) => new KubeSource(part, { access, ...wanted }, events),
+        open: (part, events) => new KubeSource(part, { access, ...wanted, spawnDecoder }, events),
         savedState,
         metrics: metrics.kube,
       },
       log,
+      health,
     );
     this.#kube = this.#opened.use(follower);
   }
@@ -91,6 +104,8 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    const errors = () => new Map(source.errors.map((error) => [error, error]));
+    this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
 }

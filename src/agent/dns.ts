@@ -128,6 +128,11 @@ export class AgentDns implements ServedDns {
     return explainName(this.#store, this.#options, name, type, { table: this.#dns.zone.table });
   }
 
+  /** Why what the Corefile says now is not in force; undefined when it is, or there is none. */
+  get refused(): string | undefined {
+    return this.#dns instanceof CorefileDns ? this.#dns.refused : undefined;
+  }
+
   /** Looks whether the Corefile has changed; without one there is nothing to look at. */
   async reload(): Promise<void> {
     if (this.#dns instanceof CorefileDns) await this.#dns.reload();

@@ -32,7 +32,7 @@ export class HttpServer implements Disposable {
   static async open(
     address: BindAddress,
     routes: Routes,
-    options: { readonly hardFail: boolean; onError(error: Error): void },
+    options: { readonly hardFail: boolean; onError(error: Error): void; onListening?(): void },
   ): Promise<HttpServer> {
     const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
       const url = new URL(request.url ?? '/', 'http://localhost');
@@ -50,6 +50,7 @@ export class HttpServer implements Disposable {
     const http = new HttpServer(server);
     const listen = async (): Promise<void> => {
       await listenOn(server, address);
+      options.onListening?.();
       server.on('error', (error) => options.onError(error));
     };
     try {

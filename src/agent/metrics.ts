@@ -1,6 +1,8 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
+import { registerDegraded } from './health/metric.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
 import { ServerMetrics } from './server-metrics.ts';
@@ -15,7 +17,7 @@ export class AgentMetrics {
   readonly #manifestErrors: Gauge;
   #dns: ServedDns | undefined;
 
-  constructor(version: string) {
+  constructor(version: string, health: HealthRegistry) {
     const registers = [this.registry];
     this.proxy = new ProxyMetrics(this.registry);
     this.#manifestErrors = new Gauge({
@@ -29,6 +31,7 @@ export class AgentMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
+    registerDegraded(this.registry, health);
     this.kube = new ServerMetrics(this.registry, 'kube', 'the API server');
     this.etcd = new ServerMetrics(this.registry, 'etcd', 'etcd');
     this.#dnsMetrics = new DnsMetrics(this.registry, () => this.#dns);

@@ -7,6 +7,8 @@ import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
 import { ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import { ChangeTracker } from './change-tracker.ts';
+import type { HealthRegistry } from './health/registry.ts';
+import { syncProblems } from './health/sync-problems.ts';
 import type { Logger } from './log.ts';
 import type { ProxyMetrics } from './proxy-metrics.ts';
 
@@ -18,6 +20,7 @@ export class NodeProxy implements Disposable {
   readonly #store: Store;
   readonly #log: Logger;
   readonly #metrics: ProxyMetrics;
+  readonly #degraded: HealthRegistry;
   readonly #tracker = new ChangeTracker();
   readonly #parts = new DisposableStack();
   readonly #health: ProxyHealth;
@@ -34,7 +37,14 @@ export class NodeProxy implements Disposable {
    * Starts it in the namespace the process is in, with the Services the store has. Throws
    * KernelLacksError when the kernel can't do what the rules need.
    */
-  constructor(store: Store, options: ProxyOptions, log: Logger, metrics: ProxyMetrics) {
+  constructor(
+    store: Store,
+    options: ProxyOptions,
+    log: Logger,
+    metrics: ProxyMetrics,
+    degraded: HealthRegistry,
+  ) {
+    this.#degraded = degraded;
     this.#store = store;
     this.#log = log;
     this.#metrics = metrics;
@@ -50,6 +60,7 @@ export class NodeProxy implements Disposable {
     this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
     this.#sweeper = this.#parts.use(this.#openSweeper(options));
     this.#serviceHealth = this.#parts.use(this.#openServiceHealth(options));
+    this.#parts.use(degraded.probe('health-port-failed', () => this.#serviceHealth.failures));
     const events = {
       onSync: (sync: Sync) => this.#synced(sync),
       onDrift: () => log.warn('somebody else changed the rules; repairing them'),
@@ -88,12 +99,15 @@ export class NodeProxy implements Disposable {
     return ConntrackSweeper.open(undefined, localAddrs, {
       onSweep: (sweep) => {
         this.#metrics.swept(sweep);
+        this.#degraded.report('conntrack-sweep-failing', undefined);
         const { deleted, durationSeconds } = sweep;
         if (deleted === 0) return;
         this.#log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
       },
-      onError: ({ message }) =>
-        this.#log.error({ error: message }, 'UDP flows can not be looked through; trying again'),
+      onError: ({ message }) => {
+        this.#degraded.report('conntrack-sweep-failing', message);
+        this.#log.error({ error: message }, 'UDP flows can not be looked through; trying again');
+      },
     });
   }
 
@@ -121,6 +135,7 @@ export class NodeProxy implements Disposable {
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
+    for (const [state, problems] of syncProblems(sync)) this.#degraded.report(state, problems);
     this.#sweeper.follow({ changes, node, isApplied: error === undefined });
     if (error === undefined) {
       this.#health.updated();

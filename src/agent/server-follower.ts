@@ -3,6 +3,8 @@ import { prepareDirectory } from '../cluster/saved-state/prepare.ts';
 import { StateSaver } from '../cluster/saved-state/saver.ts';
 import type { ServerEvents, ServerSource } from '../cluster/server-source.ts';
 import type { Store, StorePart } from '../cluster/store.ts';
+import type { HealthRegistry } from './health/registry.ts';
+import { sourceProblems } from './health/source-problems.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 
@@ -31,13 +33,21 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   readonly #part: StorePart;
   readonly #options: ServerFollowerOptions<Source>;
   readonly #log: Logger;
+  readonly #health: HealthRegistry;
+  readonly #probes = new DisposableStack();
   readonly #startMs = performance.now();
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
   #saver: StateSaver | undefined;
 
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
-  constructor(store: Store, options: ServerFollowerOptions<Source>, log: Logger) {
+  constructor(
+    store: Store,
+    options: ServerFollowerOptions<Source>,
+    log: Logger,
+    health: HealthRegistry,
+  ) {
+    this.#health = health;
     this.#store = store;
     this.#options = options;
     this.#log = log;
@@ -53,6 +63,9 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       onRecovered: () => log.info({ server: origin }, `${name} is well again`),
     });
     metrics.status = () => this.source.status;
+    for (const state of ['source-away', 'objects-refused', 'serving-saved-state'] as const) {
+      this.#probes.use(health.probe(state, () => sourceProblems(this.source.status)[state]));
+    }
     this.source.start();
     this.#saved = this.#readSaved();
     this.#waitForServer();
@@ -65,6 +78,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
 
   [Symbol.dispose](): void {
     clearTimeout(this.#waiting);
+    this.#probes.dispose();
     this.source[Symbol.dispose]();
   }
 
@@ -75,7 +89,9 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       prepareDirectory(savedState);
       return readState(savedState, this.#options.origin);
     } catch (error) {
-      this.#log.error({ error: (error as Error).message }, 'the saved state can not be used');
+      const { message } = error as Error;
+      this.#saveFails(message);
+      this.#log.error({ error: message }, 'the saved state can not be used');
       return undefined;
     }
   }
@@ -113,9 +129,18 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this.#store.isComplete = true;
     if (savedState === undefined) return;
     this.#saver = new StateSaver(savedState, origin, this.#store, this.#part, {
-      onSaved: (saved) => this.#log.debug({ savedState, ...saved }, 'state saved'),
-      onError: (error) =>
-        this.#log.error({ error: error.message }, 'the state can not be saved; trying again'),
+      onSaved: (saved) => {
+        this.#saveFails(undefined);
+        this.#log.debug({ savedState, ...saved }, 'state saved');
+      },
+      onError: (error) => {
+        this.#saveFails(error.message);
+        this.#log.error({ error: error.message }, 'the state can not be saved; trying again');
+      },
     });
+  }
+
+  #saveFails(text: string | undefined): void {
+    this.#health.reportOne('saved-state-failing', this.#options.savedState ?? '', text);
   }
 }

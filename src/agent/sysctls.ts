@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readSysctl, writeSysctl } from '../sys/sysctl.ts';
+import type { HealthRegistry } from './health/registry.ts';
 import type { ConntrackSettings } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 
@@ -19,17 +20,23 @@ const TRACKED = 'net/netfilter/nf_conntrack_max';
 const BUCKETS = '/sys/module/nf_conntrack/parameters/hashsize';
 const ENTRIES_PER_BUCKET = 4;
 
+/** Who is told of what can't be set. */
+interface Told {
+  readonly log: Logger;
+  readonly health: HealthRegistry;
+}
+
 /** Sets the network sysctls the proxy needs, and warns of those the kernel does not have. */
-export function setSysctls(log: Logger): void {
-  for (const [name, consequence] of Object.entries(WANTED)) set(log, name, 1, consequence);
+export function setSysctls(told: Told): void {
+  for (const [name, consequence] of Object.entries(WANTED)) set(told, name, 1, consequence);
 }
 
 /**
  * Sets the limits and timeouts of connection tracking. The size of the table is only raised; a timeout
  * becomes what it is said to be. In a network namespace that is not the first, the size is the host's.
  */
-export function setConntrackSysctls(log: Logger, settings: ConntrackSettings, cores: number): void {
-  raiseTracked(log, trackedMax(settings, cores));
+export function setConntrackSysctls(told: Told, settings: ConntrackSettings, cores: number): void {
+  raiseTracked(told, trackedMax(settings, cores));
   const { tcpEstablishedTimeoutMs, tcpCloseWaitTimeoutMs } = settings;
   const timeouts = {
     nf_conntrack_tcp_timeout_established: tcpEstablishedTimeoutMs,
@@ -39,11 +46,11 @@ export function setConntrackSysctls(log: Logger, settings: ConntrackSettings, co
   };
   for (const [name, timeoutMs] of Object.entries(timeouts)) {
     const seconds = Math.trunc(timeoutMs / 1000);
-    if (seconds > 0) set(log, `net/netfilter/${name}`, seconds, 'the timeout stays as it is');
+    if (seconds > 0) set(told, `net/netfilter/${name}`, seconds, 'the timeout stays as it is');
   }
   if (settings.tcpBeLiberal) {
     const consequence = 'segments out of window stay invalid';
-    set(log, 'net/netfilter/nf_conntrack_tcp_be_liberal', 1, consequence);
+    set(told, 'net/netfilter/nf_conntrack_tcp_be_liberal', 1, consequence);
   }
 }
 
@@ -54,10 +61,11 @@ export function trackedMax({ maxPerCore, min }: ConntrackSettings, cores: number
   return scaled > TRACKED_MAX ? TRACKED_MAX : Math.max(scaled, min);
 }
 
-function raiseTracked(log: Logger, wanted: number): void {
+function raiseTracked(told: Told, wanted: number): void {
+  const { log } = told;
   const current = Number(readSysctl(TRACKED));
   if (!(current < wanted)) return;
-  if (!set(log, TRACKED, wanted, 'connections beyond the limit are dropped')) return;
+  if (!set(told, TRACKED, wanted, 'connections beyond the limit are dropped')) return;
   const buckets = Math.trunc(wanted / ENTRIES_PER_BUCKET);
   try {
     if (Number(readFileSync(BUCKETS, 'utf8')) >= buckets) return;
@@ -69,7 +77,7 @@ function raiseTracked(log: Logger, wanted: number): void {
 }
 
 /** Sets one where it differs; whether it has the value now. */
-function set(log: Logger, sysctl: string, value: number, consequence: string): boolean {
+function set({ log, health }: Told, sysctl: string, value: number, consequence: string): boolean {
   try {
     const current = readSysctl(sysctl);
     if (current === String(value)) return true;
@@ -79,6 +87,7 @@ function set(log: Logger, sysctl: string, value: number, consequence: string): b
     }
     log.warn({ sysctl, consequence }, 'the kernel lacks a sysctl');
   } catch (error) {
+    health.reportOne('sysctl-refused', sysctl, `${consequence}: ${String(error)}`);
     log.warn({ sysctl, consequence, error: String(error) }, 'a sysctl can not be set');
   }
   return false;

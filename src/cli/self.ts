@@ -8,9 +8,12 @@ export function selfCommand(): readonly [string, ...string[]] {
   return [process.execPath, '--no-warnings', join(import.meta.dirname, '../entry.ts')];
 }
 
-/** Starts a DNS worker from where this executable holds it; undefined in a source tree. */
-export function workerSpawner(): ((options: WorkerOptions) => Worker) | undefined {
+/** The threads podwire starts, by their modules below src. */
+type Thread = 'dns/udp-worker' | 'cluster/decode-worker';
+
+/** Starts threads of a kind from where this executable holds it; undefined in a source tree. */
+export function workerSpawner(thread: Thread): ((options: WorkerOptions) => Worker) | undefined {
   if (!isSea()) return undefined;
-  const code = getAsset('dns/udp-worker.cjs', 'utf8');
+  const code = getAsset(`${thread}.cjs`, 'utf8');
   return (options) => new Worker(code, { ...options, eval: true });
 }

@@ -137,8 +137,9 @@ describe('Store', () => {
     const part = store.part();
     const kept = service('a', '10.0.0.1');
     part.apply([kept], []);
+    const held = part.get('Service/default/a');
     part.apply([structuredClone(kept)], []);
-    expect(part.get('Service/default/a')).toBe(kept);
-    expect(store.services.get('default/a')).toBe(kept);
+    expect(part.get('Service/default/a')).toBe(held);
+    expect(store.services.get('default/a')).toBe(held);
   });
 });

@@ -12,6 +12,7 @@ import {
   type ServiceImport,
 } from './objects.ts';
 import { isSame } from './same.ts';
+import { Sharing } from './share.ts';
 
 /** What the consumers (proxy, dns) see of the cluster. */
 export interface ClusterState {
@@ -99,8 +100,10 @@ export interface StorePart {
   apply(put: Iterable<ClusterObject>, remove: Iterable<string>): boolean;
 }
 
-/** Slices by what they belong to, and there by their own key. */
-type Slices = Map<string, Map<string, EndpointSlice>>;
+/** Slices by what they belong to, in the order of their names. */
+type Slices = Map<string, readonly EndpointSlice[]>;
+
+const NO_SLICES: readonly EndpointSlice[] = [];
 
 /** The objects of one part, by the key of `objectKey`. */
 type PartObjects = Map<string, ClusterObject>;
@@ -124,6 +127,7 @@ export class Store implements ClusterState {
   readonly #slices: Slices = new Map();
   readonly #importSlices: Slices = new Map();
   readonly #listeners = new Set<OnChange>();
+  readonly #sharing = new Sharing();
   #isComplete = true;
 
   get isComplete(): boolean {
@@ -143,11 +147,11 @@ export class Store implements ClusterState {
   }
 
   slicesOf(namespace: string, service: string): readonly EndpointSlice[] {
-    return inOrder(this.#slices.get(`${namespace}/${service}`));
+    return this.#slices.get(`${namespace}/${service}`) ?? NO_SLICES;
   }
 
   importSlicesOf(namespace: string, name: string): readonly EndpointSlice[] {
-    return inOrder(this.#importSlices.get(`${namespace}/${name}`));
+    return this.#importSlices.get(`${namespace}/${name}`) ?? NO_SLICES;
   }
 
   /** Makes a part for one more source, which comes after those there are. */
@@ -217,11 +221,11 @@ export class Store implements ClusterState {
     if (object !== undefined && isSame(own.get(key), object)) return;
     const before = this.#inForce(key);
     if (object === undefined) own.delete(key);
-    else own.set(key, object);
+    else own.set(key, this.#sharing.share(object));
     const after = this.#inForce(key);
     if (isSame(before, after)) return;
-    if (before !== undefined) this.#remove(key, before, touched);
-    if (after !== undefined) this.#put(key, after, touched);
+    if (before !== undefined) this.#remove(before, touched);
+    if (after !== undefined) this.#put(after, touched);
   }
 
   #inForce(key: string): ClusterObject | undefined {
@@ -232,7 +236,7 @@ export class Store implements ClusterState {
     return undefined;
   }
 
-  #put(key: string, object: ClusterObject, touched: Touched): void {
+  #put(object: ClusterObject, touched: Touched): void {
     this.#size += 1;
     const name = nameOf(object);
     switch (object.kind) {
@@ -242,9 +246,7 @@ export class Store implements ClusterState {
         break;
       case 'EndpointSlice':
         this.#toSliceOwners(object, touched, (slices, owner) => {
-          const own = slices.get(owner) ?? new Map<string, EndpointSlice>();
-          own.set(key, object);
-          slices.set(owner, own);
+          slices.set(owner, withSlice(slices.get(owner) ?? NO_SLICES, object));
         });
         break;
       case 'Namespace':
@@ -270,7 +272,7 @@ export class Store implements ClusterState {
     }
   }
 
-  #remove(key: string, object: ClusterObject, touched: Touched): void {
+  #remove(object: ClusterObject, touched: Touched): void {
     this.#size -= 1;
     const name = nameOf(object);
     switch (object.kind) {
@@ -280,9 +282,9 @@ export class Store implements ClusterState {
         break;
       case 'EndpointSlice':
         this.#toSliceOwners(object, touched, (slices, owner) => {
-          const own = slices.get(owner);
-          own?.delete(key);
-          if (own?.size === 0) slices.delete(owner);
+          const others = (slices.get(owner) ?? NO_SLICES).filter((each) => each !== object);
+          if (others.length === 0) slices.delete(owner);
+          else slices.set(owner, others);
         });
         break;
       case 'Namespace':
@@ -330,7 +332,12 @@ function nameOf({ metadata }: ClusterObject): string {
   return namespace === '' ? name : `${namespace}/${name}`;
 }
 
-function inOrder(slices: ReadonlyMap<string, EndpointSlice> | undefined): EndpointSlice[] {
-  if (slices === undefined) return [];
-  return [...slices.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+/** The slices with one more, which is none of them. */
+function withSlice(
+  slices: readonly EndpointSlice[],
+  added: EndpointSlice,
+): readonly EndpointSlice[] {
+  const { name } = added.metadata;
+  const at = slices.findIndex(({ metadata }) => metadata.name > name);
+  return at === -1 ? [...slices, added] : slices.toSpliced(at, 0, added);
 }

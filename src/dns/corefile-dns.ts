@@ -161,6 +161,11 @@ export class CorefileDns {
     });
   }
 
+  /** Why what the Corefile says now is not in force; undefined when it is. */
+  get refused(): string | undefined {
+    return this.#watcher?.refused;
+  }
+
   /** Looks now whether the Corefile has changed; gives whether another one is in force. */
   async reload(): Promise<boolean> {
     return (await this.#watcher?.check()) ?? false;

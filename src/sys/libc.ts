@@ -26,6 +26,8 @@ const signatures = {
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
   ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
+  mallopt: { arguments: ['i32', 'i32'], return: 'i32' },
+  malloc_trim: { arguments: ['u64'], return: 'i32' },
   memfd_create: { arguments: ['buffer', 'u32'], return: 'i32' },
   mount: { arguments: ['buffer', 'buffer', 'buffer', 'u64', 'pointer'], return: 'i32' },
   pipe2: { arguments: ['buffer', 'i32'], return: 'i32' },

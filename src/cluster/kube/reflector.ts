@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff } from '../connect/backoff.ts';
-import { decodeObject, FieldError } from '../decode.ts';
+import type { DecodeThread } from '../decode-thread/thread.ts';
 import { LineSplitter } from '../line-splitter.ts';
 import type { ClusterObject } from '../objects.ts';
 import type { FollowState } from '../server-source.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './connection.ts';
+import { type Heard, type HeardTexts, hear } from './heard.ts';
 import { ListSplitter } from './list-splitter.ts';
-import { prune } from './prune.ts';
 import type { Resource } from './resource.ts';
 
 /** How many objects a page has; client-go's. */
@@ -27,11 +27,10 @@ const WATCH_MS_MIN = 1_000;
  * refuses everything until it has read its roles, so the first waits are short.
  */
 const ABSENT_RETRY_MS = 300_000;
+/** What comes of a list after so much is decoded by another thread: it is a large one. */
+const LIST_BYTES_HERE = 256 << 10;
 /** Objects that can't be read are counted up to here. */
 const UNREADABLE_MAX = 1_000;
-
-/** Marks the bookmark after which a streamed list is complete (KEP-3157). */
-const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 const HTTP = { UNAUTHORIZED: 401, FORBIDDEN: 403, NOT_FOUND: 404, GONE: 410, BUSY: 429, AWAY: 503 };
 /** Of these answers to a streamed list none says that the server cannot stream. */
@@ -42,12 +41,18 @@ export type Changes = ReadonlyMap<string, ClusterObject | undefined>;
 
 /** What a reflector tells its owner. */
 export interface ReflectorEvents {
-  /** All there is. Of the `unreadable` keys there are objects, which can't be read. */
-  onList(objects: ReadonlyMap<string, ClusterObject>, unreadable: ReadonlySet<string>): void;
+  /**
+   * All there is. Of the `unreadable` keys there are objects, which can't be read. No change is told of
+   * before it resolves.
+   */
+  onList(
+    objects: ReadonlyMap<string, ClusterObject>,
+    unreadable: ReadonlySet<string>,
+  ): Promise<void>;
   /** What became different since. */
   onChange(changes: Changes): void;
   /** An optional resource is not to be had. */
-  onAbsent(): void;
+  onAbsent(): Promise<void>;
   /** The state, or what is wrong, is another one. */
   onStatus(): void;
 }
@@ -65,22 +70,11 @@ export const REFLECTOR_LIMITS: ReflectorLimits = {
   watchIdleMs: WATCH_IDLE_MS,
 };
 
-/** The parts of a raw object that are read whatever else is wrong with it. */
-interface RawObject {
-  apiVersion?: string;
-  kind?: string;
-  metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly resourceVersion?: string;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-}
-
 /** Follows one resource of an API server until it is closed. */
 export class Reflector {
   readonly resource: Resource;
   readonly #client: KubeClient;
+  readonly #thread: DecodeThread;
   readonly #limits: ReflectorLimits;
   readonly #events: ReflectorEvents;
   readonly #ended = new AbortController();
@@ -97,13 +91,20 @@ export class Reflector {
   constructor(
     resource: Resource,
     client: KubeClient,
+    thread: DecodeThread,
     limits: ReflectorLimits,
     events: ReflectorEvents,
   ) {
     this.resource = resource;
     this.#client = client;
+    this.#thread = thread;
     this.#limits = limits;
     this.#events = events;
+  }
+
+  /** Aborted when it was closed. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
   }
 
   get state(): FollowState {
@@ -143,7 +144,7 @@ export class Reflector {
         if (lastedMs < WATCH_MS_MIN) waitMs = backoff.next(0);
       } catch (error) {
         if (signal.aborted) return;
-        const isAbsent = this.#fail(error);
+        const isAbsent = await this.#fail(error);
         const isAway = !(error instanceof KubeError) || error.status === undefined;
         // A server that is back refuses for a moment, and is soon asked again.
         if (wasAway && !isAway) backoff.reset();
@@ -161,7 +162,7 @@ export class Reflector {
   }
 
   /** Takes note of a failure. Gives whether it says that the resource is not to be had. */
-  #fail(error: unknown): boolean {
+  async #fail(error: unknown): Promise<boolean> {
     const status = error instanceof KubeError ? error.status : undefined;
     const message = error instanceof Error ? error.message : String(error);
     const isRefused = status === HTTP.NOT_FOUND || status === HTTP.FORBIDDEN;
@@ -174,7 +175,7 @@ export class Reflector {
       this.#version = undefined;
       // That an old server has no such resource is nothing to report.
       this.#become('absent', status === HTTP.NOT_FOUND ? undefined : message);
-      this.#events.onAbsent();
+      await this.#events.onAbsent();
     } else {
       this.#become('waiting', message);
     }
@@ -205,40 +206,36 @@ export class Reflector {
    * what it takes for the future would say nothing until it gets there.
    */
   async #compareVersions(ours: string): Promise<void> {
-    const { version } = await this.#page({ limit: '1' }, () => {});
+    const { version } = await this.#page({ limit: '1' }, new Listing());
     if (isOlder(version, ours)) this.#version = undefined;
     this.#isUnsure = false;
   }
 
   async #listPages(): Promise<void> {
-    const objects = new Map<string, ClusterObject>();
-    const unreadable = new Set<string>();
+    const listing = new Listing();
     let cursor = '';
     for (let pages = 0; pages < PAGES_MAX; pages += 1) {
       const parameters = {
         limit: String(this.#limits.pageObjects),
         ...(cursor === '' ? {} : { continue: cursor }),
       };
-      const { version, next } = await this.#page(parameters, (text) => {
-        this.#collect(JSON.parse(text), objects, unreadable);
-      });
+      const { version, next } = await this.#page(parameters, listing);
       cursor = next;
-      if (cursor !== '') continue;
-      this.#listed(objects, unreadable, version);
-      return;
+      if (cursor === '') return this.#listed(listing, version);
     }
     throw new KubeError(`${this.#client.origin}: a list of more than ${PAGES_MAX} pages`);
   }
 
-  /** One page: calls `onItem` with the text of each item. Gives the list's version and the next page. */
+  /** Takes in one page. Gives the list's version and where the next page begins. */
   async #page(
     parameters: Readonly<Record<string, string>>,
-    onItem: (text: string) => void,
+    listing: Listing,
   ): Promise<{ version: string; next: string }> {
     const splitter = new ListSplitter();
     for await (const chunk of await this.#get(parameters, LIST_IDLE_MS)) {
       this.#heardMs = Date.now();
-      for (const item of splitter.push(chunk)) onItem(item);
+      const texts = [...splitter.push(chunk)];
+      for (const heard of await this.#read('items', texts, listing)) this.#collect(heard, listing);
     }
     const head = splitter.end() as {
       metadata?: { resourceVersion?: string; continue?: string };
@@ -269,7 +266,8 @@ export class Reflector {
       if (listing === undefined) this.#become('watching');
       for await (const chunk of body) {
         this.#heardMs = Date.now();
-        this.#hear(splitter.push(chunk), listing);
+        const lines = [...splitter.push(chunk)];
+        await this.#hear(await this.#read('events', lines, listing), listing);
       }
     } catch (error) {
       const status = error instanceof KubeError ? error.status : undefined;
@@ -279,29 +277,43 @@ export class Reflector {
     return !listing?.isOpen;
   }
 
-  /** Takes in the events of a chunk, as one change. */
-  #hear(lines: Iterable<string>, listing: Listing | undefined): void {
+  /** What texts say. Of a large list others read them, so that this thread has time for others. */
+  async #read(
+    of: HeardTexts['of'],
+    texts: readonly string[],
+    listing: Listing | undefined,
+  ): Promise<readonly Heard[]> {
+    if (texts.length === 0) return [];
+    const { kind, apiVersion } = this.resource;
+    const input: HeardTexts = { of, resource: { kind, apiVersion }, texts };
+    if (listing?.isOpen !== true) return hear(input);
+    for (const text of texts) listing.bytes += text.length;
+    if (listing.bytes <= LIST_BYTES_HERE) return hear(input);
+    const heard = await this.#thread.work({ name: 'hear', input });
+    this.#ended.signal.throwIfAborted();
+    return heard;
+  }
+
+  /** Takes in what a chunk of a watch said, as one change. */
+  async #hear(all: Iterable<Heard>, listing: Listing | undefined): Promise<void> {
     const changes = new Map<string, ClusterObject | undefined>();
     let version = this.#version;
     try {
-      for (const line of lines) {
-        const { type, object } = parseEvent(line);
-        if (type === 'ERROR') throw statusError(this.#client.origin, object);
-        const { resourceVersion, annotations } = object.metadata;
-        version = resourceVersion ?? version;
-        if (type === 'BOOKMARK') {
-          if (!listing?.isOpen || annotations?.[INITIAL_EVENTS_END] !== 'true') continue;
+      for (const heard of all) {
+        if (heard.what === 'error') throw this.#errorOf(heard);
+        version = heard.version ?? version;
+        if (heard.what === 'bookmark') {
+          if (!listing?.isOpen || !heard.isEnd) continue;
           listing.isOpen = false;
-          this.#listed(listing.objects, listing.unreadable, version ?? '');
+          await this.#listed(listing, version ?? '');
           this.#become('watching');
         } else if (listing?.isOpen) {
-          if (type !== 'DELETED') this.#collect(object, listing.objects, listing.unreadable);
-          else listing.objects.delete(this.#keyOf(object));
+          this.#collect(heard, listing);
+        } else if (heard.what === 'unreadable') {
+          this.#unreadableBy(heard.key, heard.problem);
         } else {
-          const key = this.#keyOf(object);
-          if (type === 'DELETED') this.#readable(key);
-          const value = type === 'DELETED' ? undefined : this.#decode(object, key);
-          if (value !== undefined || type === 'DELETED') changes.set(key, value);
+          this.#readable(heard.key);
+          changes.set(heard.key, heard.what === 'put' ? heard.object : undefined);
         }
       }
     } finally {
@@ -310,56 +322,56 @@ export class Reflector {
     }
   }
 
-  #listed(
-    objects: ReadonlyMap<string, ClusterObject>,
-    unreadable: ReadonlySet<string>,
-    version: string,
-  ): void {
+  async #listed({ objects, unreadable }: Listing, version: string): Promise<void> {
     for (const key of this.#unreadable.keys()) {
       if (!unreadable.has(key)) this.#readable(key);
     }
+    await this.#events.onList(objects, unreadable);
+    this.#ended.signal.throwIfAborted();
+    // The watch that gave them goes on for minutes, and would hold them.
+    objects.clear();
     this.#version = version;
     this.#isUnsure = false;
-    this.#events.onList(objects, unreadable);
   }
 
-  #collect(raw: RawObject, objects: Map<string, ClusterObject>, unreadable: Set<string>): void {
-    const key = this.#keyOf(raw);
-    const object = this.#decode(raw, key);
-    if (object === undefined) unreadable.add(key);
-    else objects.set(key, object);
+  /** Takes in what a list says. */
+  #collect(heard: Heard, { objects, unreadable }: Listing): void {
+    switch (heard.what) {
+      case 'put':
+        this.#readable(heard.key);
+        objects.set(heard.key, heard.object);
+        break;
+      case 'unreadable':
+        this.#unreadableBy(heard.key, heard.problem);
+        unreadable.add(heard.key);
+        break;
+      case 'gone':
+        objects.delete(heard.key);
+        break;
+      case 'bookmark':
+        break;
+      case 'error':
+        throw this.#errorOf(heard);
+    }
     if (objects.size > OBJECTS_MAX) {
       throw new KubeError(`${this.#client.origin}: more than ${OBJECTS_MAX} objects of one kind`);
     }
   }
 
-  /** Gives undefined for an object that can't be read, and remembers why. */
-  #decode(raw: RawObject, key: string): ClusterObject | undefined {
-    const { apiVersion, kind } = this.resource;
-    // Items of a list do not say what they are.
-    raw.apiVersion ??= apiVersion;
-    raw.kind ??= kind;
-    try {
-      const object = decodeObject(raw);
-      this.#readable(key);
-      return object === undefined ? undefined : prune(object);
-    } catch (error) {
-      if (!(error instanceof FieldError)) throw error;
-      if (this.#unreadable.size < UNREADABLE_MAX) {
-        this.#unreadable.set(key, `${key}: ${error.message}`);
-        this.#events.onStatus();
-      }
-      return undefined;
-    }
+  #errorOf({ problem, status }: { problem: string; status?: number }): KubeError {
+    return new KubeError(`${this.#client.origin}: ${problem}`, status);
+  }
+
+  /** Remembers why an object can't be read. */
+  #unreadableBy(key: string, problem: string): void {
+    if (this.#unreadable.size >= UNREADABLE_MAX) return;
+    this.#unreadable.set(key, problem);
+    this.#events.onStatus();
   }
 
   /** An object that could not be read can be now, or is gone. */
   #readable(key: string): void {
     if (this.#unreadable.delete(key)) this.#events.onStatus();
-  }
-
-  #keyOf({ metadata: { namespace, name } }: RawObject): string {
-    return `${this.resource.kind}/${namespace ?? ''}/${name}`;
   }
 
   async #get(
@@ -376,30 +388,13 @@ export class Reflector {
   }
 }
 
-/** What a streamed list has come to. */
+/** What a list has come to. */
 class Listing {
   readonly objects = new Map<string, ClusterObject>();
   readonly unreadable = new Set<string>();
+  /** Bytes that were read, as far as characters tell. */
+  bytes = 0;
   isOpen = true;
-}
-
-interface WatchEvent {
-  readonly type: string;
-  readonly object: RawObject;
-}
-
-function parseEvent(line: string): WatchEvent {
-  const event = JSON.parse(line) as Partial<WatchEvent> | null;
-  if (typeof event?.type === 'string' && typeof event.object?.metadata === 'object') {
-    return event as WatchEvent;
-  }
-  throw new KubeError('a watch gave something that is not an event');
-}
-
-/** The error a Status in a stream stands for. */
-function statusError(origin: string, object: unknown): KubeError {
-  const { code, message } = object as { code?: number; message?: string };
-  return new KubeError(`${origin}: ${message ?? 'an error without a message'}`, code);
 }
 
 /** Whether one resource version is before another. They are counts (KEP-5504). */

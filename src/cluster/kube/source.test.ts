@@ -95,3 +95,26 @@ describe('an object that can not be read', () => {
     await vi.waitFor(() => expect([...store.services.keys()]).toEqual(['default/a', 'default/c']));
   });
 });
+
+describe('a large list', () => {
+  it('is decoded by another thread, and put into the store in parts', async () => {
+    const annotations = { note: 'nobody reads this'.repeat(20) };
+    services = Array.from({ length: 2_000 }, (_, index) => ({
+      ...good(`s-${index}`),
+      metadata: { name: `s-${index}`, namespace: 'default', annotations },
+    }));
+    services.push(bad('bad'));
+    const store = new Store();
+    const seen: boolean[] = [];
+    using opened = open(store);
+    store.subscribe(() => seen.push(opened.source.isSynced));
+    await vi.waitFor(() => expect(opened.source.status.isCurrent).toBe(true), 10_000);
+    expect(store.services.size).toBe(2_000);
+    expect(store.services.get('default/s-1999')?.metadata.annotations).toEqual({});
+    expect(seen.length).toBeGreaterThanOrEqual(20);
+    expect(opened.messages[0]).toContain('Service/default/bad: spec.clusterIP');
+    expect(opened.messages.at(-1)).toBe('synced');
+    opened.tell('DELETED', good('s-7'));
+    await vi.waitFor(() => expect(store.services.size).toBe(1_999));
+  });
+});

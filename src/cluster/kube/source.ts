@@ -1,3 +1,6 @@
+import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { DecodeThread } from '../decode-thread/thread.ts';
+import { applyInParts } from '../in-parts.ts';
 import { type ClusterObject, objectKey } from '../objects.ts';
 import type { ServerEvents, ServerSource, ServerStatus } from '../server-source.ts';
 import type { StorePart } from '../store.ts';
@@ -12,11 +15,15 @@ export interface KubeSourceOptions extends Wanted {
   readonly access: Access;
   readonly userAgent: string;
   readonly limits?: Partial<ConnectionLimits & ReflectorLimits>;
+  /** Starts the thread that decodes large lists; see DecodeThread. */
+  readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
 
 /** Keeps a part of a store equal to what an API server has, for as long as it is open. */
 export class KubeSource implements ServerSource {
   readonly #client: KubeClient;
+  readonly #thread: DecodeThread;
+  readonly #closed = new AbortController();
   readonly #part: StorePart;
   readonly #events: ServerEvents;
   readonly #options: KubeSourceOptions;
@@ -25,6 +32,8 @@ export class KubeSource implements ServerSource {
   #isStarted = false;
   /** What was listed while other resources were not; undefined once all is in the store. */
   #staged: Map<string, ClusterObject> | undefined = new Map();
+  /** While what is staged is put into the store: what else was staged since, by key. */
+  #late: Set<string> | undefined;
   readonly #unlisted = new Set<Resource>();
   /** Of resources that are not to be had, what the part has stays. */
   readonly #absent = new Set<Resource>();
@@ -38,6 +47,7 @@ export class KubeSource implements ServerSource {
     this.#options = options;
     this.#limits = { ...CONNECTION_LIMITS, ...REFLECTOR_LIMITS, ...options.limits };
     this.#client = new KubeClient(options.access, options.userAgent, this.#limits);
+    this.#thread = new DecodeThread(options.spawnDecoder);
     this.#part = part;
     this.#events = events;
     for (const resource of resourcesOf(options)) this.#add(resource);
@@ -76,7 +86,9 @@ export class KubeSource implements ServerSource {
   }
 
   close(): void {
+    this.#closed.abort();
     for (const reflector of this.#reflectors) reflector.close();
+    this.#thread[Symbol.dispose]();
     this.#client[Symbol.dispose]();
   }
 
@@ -109,8 +121,9 @@ export class KubeSource implements ServerSource {
   }
 
   #add(resource: Resource): Reflector {
-    const reflector = new Reflector(resource, this.#client, this.#limits, {
-      onList: (objects, unreadable) => this.#listed(resource, objects, unreadable),
+    const reflector: Reflector = new Reflector(resource, this.#client, this.#thread, this.#limits, {
+      onList: (objects, unreadable) =>
+        this.#listed(resource, objects, unreadable, reflector.signal),
       onChange: (changes) => this.#changed(changes),
       onAbsent: () => this.#settled(resource, true),
       onStatus: () => this.#look(),
@@ -125,51 +138,76 @@ export class KubeSource implements ServerSource {
     this.#reflectors.splice(this.#reflectors.indexOf(reflector), 1);
     const { resource } = reflector;
     this.#absent.delete(resource);
-    this.#listed(resource, new Map(), new Set());
+    if (this.#staged === undefined) this.#part.apply([], this.#unlistedKeys(resource));
+    else this.#stage(resource, new Map());
+    void this.#settled(resource, false);
   }
 
-  #listed(
+  async #listed(
     resource: Resource,
     objects: ReadonlyMap<string, ClusterObject>,
     unreadable: ReadonlySet<string>,
-  ): void {
-    const staged = this.#staged;
-    if (staged === undefined) {
-      const gone: string[] = [];
-      for (const object of this.#part.objects()) {
-        if (object.kind !== resource.kind) continue;
-        const key = objectKey(object);
-        if (!objects.has(key) && !unreadable.has(key)) gone.push(key);
-      }
-      this.#part.apply(objects.values(), gone);
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#staged === undefined) {
+      const gone = this.#unlistedKeys(resource, objects, unreadable);
+      await applyInParts(this.#part, [...objects.values()], gone, signal);
       return;
     }
-    for (const [key, { kind }] of staged) if (kind === resource.kind) staged.delete(key);
-    for (const [key, object] of objects) staged.set(key, object);
+    this.#stage(resource, objects);
     for (const key of unreadable) this.#unreadable.add(key);
-    this.#settled(resource, false);
+    await this.#settled(resource, false);
+  }
+
+  /** The keys of what the part has of a resource, and a list has not. */
+  #unlistedKeys(
+    { kind }: Resource,
+    objects: ReadonlyMap<string, ClusterObject> = new Map(),
+    unreadable: ReadonlySet<string> = new Set(),
+  ): string[] {
+    const keys: string[] = [];
+    for (const object of this.#part.objects()) {
+      if (object.kind !== kind) continue;
+      const key = objectKey(object);
+      if (!objects.has(key) && !unreadable.has(key)) keys.push(key);
+    }
+    return keys;
+  }
+
+  /** Puts all there is of a resource in the place of what was staged of it. */
+  #stage({ kind }: Resource, objects: Changes): void {
+    const before = [...(this.#staged ?? [])].filter(([, object]) => object.kind === kind);
+    this.#stageChanges(new Map(before.map(([key]) => [key, objects.get(key)])));
+    this.#stageChanges(objects);
+  }
+
+  #stageChanges(changes: Changes): void {
+    for (const [key, object] of changes) {
+      this.#late?.add(key);
+      if (object === undefined) this.#staged?.delete(key);
+      else this.#staged?.set(key, object);
+    }
   }
 
   #changed(changes: Changes): void {
-    if (this.#staged !== undefined) {
-      for (const [key, object] of changes) {
-        if (object === undefined) this.#staged.delete(key);
-        else this.#staged.set(key, object);
-      }
-      return;
-    }
-    const put = [...changes.values()].filter((object) => object !== undefined);
-    const gone = [...changes].flatMap(([key, object]) => (object === undefined ? [key] : []));
-    this.#part.apply(put, gone);
+    if (this.#staged === undefined) this.#put([...changes]);
+    else this.#stageChanges(changes);
+  }
+
+  #put(changes: readonly (readonly [string, ClusterObject | undefined])[]): void {
+    this.#part.apply(
+      changes.flatMap(([, object]) => object ?? []),
+      changes.flatMap(([key, object]) => (object === undefined ? [key] : [])),
+    );
   }
 
   /** One resource is known, or known not to be had. After the last of them the store gets all. */
-  #settled(resource: Resource, isAbsent: boolean): void {
+  async #settled(resource: Resource, isAbsent: boolean): Promise<void> {
     if (isAbsent) this.#absent.add(resource);
     else this.#absent.delete(resource);
     this.#unlisted.delete(resource);
     const staged = this.#staged;
-    if (staged === undefined || this.#unlisted.size > 0) return;
+    if (staged === undefined || this.#late !== undefined || this.#unlisted.size > 0) return;
     const kept = new Set([...this.#absent].map(({ kind }) => kind));
     const gone: string[] = [];
     for (const object of this.#part.objects()) {
@@ -177,11 +215,17 @@ export class KubeSource implements ServerSource {
       const stays = kept.has(object.kind) || staged.has(key) || this.#unreadable.has(key);
       if (!stays) gone.push(key);
     }
+    const late = new Set<string>();
+    this.#late = late;
+    await applyInParts(this.#part, [...staged.values()], gone, this.#closed.signal);
+    if (this.#closed.signal.aborted) return;
+    this.#put([...late].map((key) => [key, staged.get(key)] as const));
+    this.#late = undefined;
     this.#staged = undefined;
     this.#restoredFromMs = undefined;
     this.#unreadable.clear();
-    this.#part.apply(staged.values(), gone);
     this.#events.onSynced();
+    this.#look();
   }
 
   /** Looks how all are doing, and tells what is new about it. */

@@ -33,6 +33,11 @@ export class CorefileWatcher {
     this.#schedule(configuration);
   }
 
+  /** What was wrong when it was last looked at; undefined for nothing. */
+  get refused(): string | undefined {
+    return this.#refused === '' ? undefined : this.#refused;
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);

@@ -40,6 +40,8 @@ export class ServiceHealth implements Disposable {
   readonly #checks = new Map<string, HealthCheck>();
   /** By `address port namespace/name`. */
   readonly #servers = new Map<string, Listening>();
+  /** By the same, what keeps one from listening now. */
+  readonly #failures = new Map<string, string>();
   readonly #unsubscribe: () => void;
   #addrs: NodeRules['nodePortAddrs'] = [];
   #retry: NodeJS.Timeout | undefined;
@@ -65,11 +67,17 @@ export class ServiceHealth implements Disposable {
       }
     }
     for (const [key, { server }] of this.#servers) if (!wanted.has(key)) this.#close(key, server);
+    for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key);
     for (const [key, { family, check }] of wanted) {
       const listening = this.#servers.get(key);
       if (listening !== undefined) listening.check = check;
       else this.#open(key, family, check);
     }
+  }
+
+  /** Why ports that are wanted can't be opened now, by `address port namespace/name`. */
+  get failures(): ReadonlyMap<string, string> {
+    return this.#failures;
   }
 
   close(): void {
@@ -112,6 +120,7 @@ export class ServiceHealth implements Disposable {
     server.on('error', (error) => {
       if (this.#servers.get(key) !== listening) return;
       this.#servers.delete(key);
+      this.#failures.set(key, error.message);
       this.#options.onError(listening.check, address, error);
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
@@ -119,6 +128,7 @@ export class ServiceHealth implements Disposable {
       }, RETRY_MS);
       this.#retry.unref();
     });
+    server.once('listening', () => this.#failures.delete(key));
     server.listen({ host: address, port: check.port, ipv6Only: true });
   }
 

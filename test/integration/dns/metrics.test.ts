@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
+import { HealthRegistry } from '../../../src/agent/health/registry.ts';
 import { AgentMetrics } from '../../../src/agent/metrics.ts';
 import { ask } from './ask.ts';
 import { objectsOf, startDns } from './cluster-fixture.ts';
 
 /** The names and labels that dashboards for CoreDNS look for. */
 it("gives CoreDNS's metrics, with what was asked", async () => {
-  const metrics = new AgentMetrics('test');
+  const metrics = new AgentMetrics('test', new HealthRegistry());
   const trigger = new Date(Date.now() - 250).toISOString();
   await using dns = await startDns(
     objectsOf('names'),

@@ -162,6 +162,15 @@ const contracts: Record<keyof typeof libc, () => void> = {
     expect(request[16]).toBe(1);
     expectErrno(libc.ioctl(-1, SIOCGIFINDEX, request), EBADF);
   },
+  mallopt: () => {
+    const M_ARENA_MAX = -8;
+    expect(libc.mallopt(M_ARENA_MAX, 8)).toBe(1);
+    // M_MXFAST takes no more than 80 words of eight bytes.
+    expect(libc.mallopt(1, 1 << 20)).toBe(0);
+  },
+  malloc_trim: () => {
+    expect([0, 1]).toContain(libc.malloc_trim(0n));
+  },
   memfd_create: () => {
     const fd = libc.memfd_create(cString('podwire'), 0);
     expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe('/memfd:podwire (deleted)');

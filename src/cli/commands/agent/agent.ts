@@ -1,6 +1,8 @@
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
+import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
+import { MemoryKeeper } from '../../../agent/memory.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
@@ -43,6 +45,7 @@ export const agentCommand: CommandModule<object, Args> = {
 
 async function run(args: Args): Promise<void> {
   const log = openLog(args['log-level']);
+  using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
   const reload = (): void => {
@@ -66,7 +69,7 @@ async function run(args: Args): Promise<void> {
   }
   for (const flag of passedOver)
     log.warn({ config, flag: `--${flag}` }, '--config takes its place');
-  const spawnWorker = workerSpawner();
+  const spawnWorker = workerSpawner('dns/udp-worker');
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -78,11 +81,15 @@ async function run(args: Args): Promise<void> {
   agent = await Agent.start(
     {
       version: VERSION,
-      sources: sourceOptions(args, settings.kubeconfig),
+      sources: {
+        ...sourceOptions(args, settings.kubeconfig),
+        spawnDecoder: workerSpawner('cluster/decode-worker'),
+      },
       kubeProxy: settings,
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
       log,
+      health: new HealthRegistry(),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),

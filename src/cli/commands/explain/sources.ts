@@ -3,6 +3,7 @@ import { KubeSource } from '../../../cluster/kube/source.ts';
 import { ManifestDirectory } from '../../../cluster/manifests/directory.ts';
 import { Store } from '../../../cluster/store.ts';
 import { PodwireError } from '../../../errors.ts';
+import { workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type SourceArgs, sourceOptions } from '../agent/source-options.ts';
 
@@ -28,9 +29,10 @@ export async function readSources(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let last = 'no answer';
   const userAgent = `podwire/${VERSION}`;
+  const spawnDecoder = workerSpawner('cluster/decode-worker');
   using source = new KubeSource(
     store.part(),
-    { nodeName, userAgent, access, pods: 'none', imports: false },
+    { nodeName, userAgent, access, pods: 'none', imports: false, spawnDecoder },
     {
       onSynced: resolve,
       onError(error) {

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import type { HeardTexts } from '../kube/heard.ts';
+import { hear } from '../kube/heard.ts';
+import { DecodeThread } from './thread.ts';
+
+const event = (name: string, clusterIP: string) =>
+  JSON.stringify({
+    type: 'ADDED',
+    object: {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: 'default', resourceVersion: '7' },
+      spec: { clusterIP },
+    },
+  });
+
+const input: HeardTexts = {
+  of: 'events',
+  resource: { kind: 'Service', apiVersion: 'v1' },
+  texts: [
+    event('a', '10.0.0.1'),
+    event('b', 'nonsense'),
+    '{"type":"ERROR","object":{"metadata":{},"code":410}}',
+    '{',
+  ],
+};
+
+describe('DecodeThread', () => {
+  it('gives what the same work gives here, to several at once, and again after it ended', async () => {
+    using thread = new DecodeThread();
+    const expected = hear(input);
+    expect(expected.map(({ what }) => what)).toEqual(['put', 'unreadable', 'error']);
+    const both = [thread.work({ name: 'hear', input }), thread.work({ name: 'hear', input })];
+    expect(await Promise.all(both)).toEqual([expected, expected]);
+    thread[Symbol.dispose]();
+    expect(await thread.work({ name: 'hear', input })).toEqual(expected);
+  });
+
+  it('tells who waits when it ends', async () => {
+    using thread = new DecodeThread();
+    const waiting = thread.work({ name: 'hear', input });
+    thread[Symbol.dispose]();
+    await expect(waiting).rejects.toThrow('the thread that decodes objects: not wanted any more');
+  });
+});
