@@ -1,3 +1,4 @@
+import type { Node } from '../../cluster/objects.ts';
 import type { ClusterState, Store } from '../../cluster/store.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
@@ -31,8 +32,8 @@ export interface OverlayKeeperOptions {
   readonly log: Logger;
   /** Where the node is; without it, the namespace the thread is in. */
   readonly netns?: Netns;
-  /** Called whenever the overlay was made what it should be, and differs from the last time. */
-  readonly onReady?: (tunnels: readonly AppliedTunnel[]) => void;
+  /** Called each time the overlay is what it should be, with this node's object. */
+  readonly onReady?: (node: Node, tunnels: readonly AppliedTunnel[]) => void;
 }
 
 /** How the overlay is. */
@@ -190,8 +191,9 @@ export class OverlayKeeper implements Disposable {
     if (ready !== this.#ready) {
       this.#ready = ready;
       log.info({ subnets: plan.subnets.map(String), mtu, ready }, 'overlay ready');
-      onReady?.(applied);
     }
+    const node = store.nodes.get(nodeName);
+    if (node !== undefined) onReady?.(node, applied);
     return undefined;
   }
 

@@ -1,24 +1,8 @@
-import type { Node } from '../../cluster/objects.ts';
+import { FLANNEL, type Node } from '../../cluster/objects.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
 import { type Mac, tryParseMac } from '../../ipaddr/mac.ts';
 import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import { type Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
-
-/** What each family's are called among the annotations, which are flannel's (its subnet/kube). */
-export const ANNOTATION = {
-  manager: 'flannel.alpha.coreos.com/kube-subnet-manager',
-  type: 'flannel.alpha.coreos.com/backend-type',
-  4: {
-    data: 'flannel.alpha.coreos.com/backend-data',
-    endpoint: 'flannel.alpha.coreos.com/public-ip',
-    overwrite: 'flannel.alpha.coreos.com/public-ip-overwrite',
-  },
-  6: {
-    data: 'flannel.alpha.coreos.com/backend-v6-data',
-    endpoint: 'flannel.alpha.coreos.com/public-ipv6',
-    overwrite: 'flannel.alpha.coreos.com/public-ipv6-overwrite',
-  },
-} as const;
 
 const FAMILIES = [4, 6] as const;
 
@@ -57,22 +41,22 @@ export function memberOf(node: Node, id: number, report: (problem: Problem) => v
     return prefix === undefined ? [] : [prefix.masked()];
   });
   const endpoint = (family: 4 | 6): Addr | undefined => {
-    const said = annotations[ANNOTATION[family].endpoint];
+    const said = annotations[FLANNEL[family].endpoint];
     if (said === undefined) return internalAddr(node, family);
     const addr = tryParseAddr(said);
     if (addr?.family === family) return addr;
-    return problem(`${ANNOTATION[family].endpoint} "${said}" is not an IPv${family} address`);
+    return problem(`${FLANNEL[family].endpoint} "${said}" is not an IPv${family} address`);
   };
   const mac = (family: 4 | 6): Mac | undefined => {
-    const said = annotations[ANNOTATION[family].data];
+    const said = annotations[FLANNEL[family].data];
     // Other backends have other data.
-    if (said === undefined || annotations[ANNOTATION.type] !== 'vxlan') return undefined;
+    if (said === undefined || annotations[FLANNEL.type] !== 'vxlan') return undefined;
     const data = vxlanData(said);
     const found = data === undefined ? undefined : tryParseMac(data.VtepMAC);
     if (data !== undefined && data.VNI !== undefined && data.VNI !== id) {
       return problem(`its VNI is ${data.VNI}, expected ${id}`);
     }
-    return found ?? problem(`${ANNOTATION[family].data} has no VtepMAC: ${said.slice(0, 100)}`);
+    return found ?? problem(`${FLANNEL[family].data} has no VtepMAC: ${said.slice(0, 100)}`);
   };
   return {
     name,
@@ -86,7 +70,7 @@ export function memberOf(node: Node, id: number, report: (problem: Problem) => v
 export function ownEndpoints(node: Node): ByFamily<Addr> {
   return Object.fromEntries(
     FAMILIES.map((family) => {
-      const said = node.metadata.annotations[ANNOTATION[family].overwrite];
+      const said = node.metadata.annotations[FLANNEL[family].overwrite];
       const addr = said === undefined ? undefined : tryParseAddr(said);
       return [family, addr?.family === family ? addr : internalAddr(node, family)];
     }),

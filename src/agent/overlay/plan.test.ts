@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Node } from '../../cluster/objects.ts';
+import { FLANNEL, type Node } from '../../cluster/objects.ts';
 import { parsePrefix } from '../../ipaddr/prefix.ts';
-import { ANNOTATION } from './member.ts';
 import { planNodes } from './plan.ts';
 import type { OverlaySettings } from './settings.ts';
 
@@ -70,9 +69,9 @@ describe('planNodes', () => {
 
   it("takes flannel's word for address and MAC address", () => {
     const annotations = {
-      [ANNOTATION.type]: 'vxlan',
-      [ANNOTATION[4].data]: '{"VNI":1,"VtepMAC":"0a:00:00:00:00:02"}',
-      [ANNOTATION[4].endpoint]: '198.51.100.2',
+      [FLANNEL.type]: 'vxlan',
+      [FLANNEL[4].data]: '{"VNI":1,"VtepMAC":"0a:00:00:00:00:02"}',
+      [FLANNEL[4].endpoint]: '198.51.100.2',
     };
     const podCIDRs = ['10.244.2.0/24'];
     expect(
@@ -85,10 +84,10 @@ describe('planNodes', () => {
 
   it('keeps the MAC address the node has said, and goes by an address that overrides its own', () => {
     const annotations = {
-      [ANNOTATION.type]: 'vxlan',
-      [ANNOTATION[4].data]: '{"VNI":1,"VtepMAC":"0a:00:00:00:00:01"}',
-      [ANNOTATION[4].endpoint]: '192.0.2.1',
-      [ANNOTATION[4].overwrite]: '198.51.100.1',
+      [FLANNEL.type]: 'vxlan',
+      [FLANNEL[4].data]: '{"VNI":1,"VtepMAC":"0a:00:00:00:00:01"}',
+      [FLANNEL[4].endpoint]: '192.0.2.1',
+      [FLANNEL[4].overwrite]: '198.51.100.1',
     };
     expect(planOf([node(1, { podCIDRs: ['10.244.1.0/24'] }, annotations)])?.tunnels).toEqual([
       '198.51.100.1: 10.244.1.0/24 198.51.100.1 0a:00:00:00:00:01',
@@ -118,23 +117,23 @@ describe('planNodes', () => {
     [
       'a wrong address',
       { podCIDRs: ['10.244.2.0/24'] },
-      { [ANNOTATION[4].endpoint]: '::1' },
-      `node2: ${ANNOTATION[4].endpoint} "::1" is not an IPv4 address`,
+      { [FLANNEL[4].endpoint]: '::1' },
+      `node2: ${FLANNEL[4].endpoint} "::1" is not an IPv4 address`,
     ],
     [
       'another VNI',
       { podCIDRs: ['10.244.2.0/24'] },
       {
-        [ANNOTATION.type]: 'vxlan',
-        [ANNOTATION[4].data]: '{"VNI":2,"VtepMAC":"0a:00:00:00:00:02"}',
+        [FLANNEL.type]: 'vxlan',
+        [FLANNEL[4].data]: '{"VNI":2,"VtepMAC":"0a:00:00:00:00:02"}',
       },
       'node2: its VNI is 2, expected 1',
     ],
     [
       'no data',
       { podCIDRs: ['10.244.2.0/24'] },
-      { [ANNOTATION.type]: 'vxlan', [ANNOTATION[4].data]: 'null' },
-      `node2: ${ANNOTATION[4].data} has no VtepMAC: null`,
+      { [FLANNEL.type]: 'vxlan', [FLANNEL[4].data]: 'null' },
+      `node2: ${FLANNEL[4].data} has no VtepMAC: null`,
     ],
   ])('names a node with %s, and goes on with the others', (_what, more, annotations, problem) => {
     const one = node(1, { podCIDRs: ['10.244.1.0/24'] });
