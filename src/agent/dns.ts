@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Store } from '../cluster/store.ts';
+import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { CorefileDns, type CorefileNeeds } from '../dns/corefile-dns.ts';
 import { ClusterDns, type NamedServer } from '../dns/dns.ts';
 import { explainName, type NameExplanation } from '../dns/explain/explain.ts';
@@ -18,8 +19,7 @@ import type { AgentMetrics } from './metrics.ts';
 
 /** How DNS is answered: by a Corefile, or for the cluster alone. */
 export interface AgentDnsOptions {
-  /** The path of a Corefile. */
-  readonly corefile?: string;
+  readonly corefile?: CorefileSource;
   /** Without a Corefile: the zone of Service names, and the TTL of its records. */
   readonly clusterDomain: string;
   readonly ttlSeconds: number;
@@ -90,7 +90,7 @@ export class AgentDns implements ServedDns {
     if (corefile !== undefined) {
       const served = await CorefileDns.start(store, {
         ...shared,
-        path: corefile,
+        source: corefile,
         environment: process.env,
         log,
         metrics: metrics.plugins,
@@ -99,7 +99,7 @@ export class AgentDns implements ServedDns {
         onNeeds,
       });
       log.info(
-        { corefile, servers: served.servers.map(({ label }) => label) },
+        { corefile: corefile.path, servers: served.servers.map(({ label }) => label) },
         'Corefile in force',
       );
       return new AgentDns(served, store);

@@ -1,3 +1,5 @@
+import type { Values } from '../../../agent/config/definitions.ts';
+import { sourceOptions } from '../../../agent/config/source-options.ts';
 import type { KubeProxySettings } from '../../../agent/kube-proxy/settings.ts';
 import { KubeSource } from '../../../cluster/kube/source.ts';
 import { ManifestDirectory } from '../../../cluster/manifests/directory.ts';
@@ -5,7 +7,6 @@ import { Store } from '../../../cluster/store.ts';
 import { PodwireError } from '../../../errors.ts';
 import { workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { type SourceArgs, sourceOptions } from '../agent/source-options.ts';
 
 /** An API server that gave nothing for so long is not waited for. */
 const KUBE_TIMEOUT_MS = 10_000;
@@ -15,11 +16,11 @@ const KUBE_TIMEOUT_MS = 10_000;
  * stderr. Throws when a source can't be read.
  */
 export async function readSources(
-  args: SourceArgs,
-  { nodeName, kubeconfig }: Pick<KubeProxySettings, 'nodeName' | 'kubeconfig'>,
+  values: Values,
+  { nodeName }: Pick<KubeProxySettings, 'nodeName'>,
 ): Promise<Store> {
   const store = new Store();
-  const { manifests, kube: access } = sourceOptions(args, kubeconfig);
+  const { manifests, kube: access } = sourceOptions(values);
   if (manifests !== undefined) {
     const { changed, errors } = new ManifestDirectory(manifests).scan();
     for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
