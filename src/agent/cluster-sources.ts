@@ -66,6 +66,12 @@ export class ClusterSources implements Disposable {
     this.#kube = this.#opened.use(follower);
   }
 
+  /** Changes an object, by its path in the API; undefined where there is no API server. */
+  get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
+    const kube = this.#kube;
+    return kube === undefined ? undefined : (path, patch) => kube.source.patch(path, patch);
+  }
+
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;

@@ -293,8 +293,8 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule(
     'src/agent/overlay',
     [
+      'src/agent/health/registry.ts',
       'src/agent/log.ts',
-      'src/cluster/kube',
       ...state,
       'src/cni/vxlan/overlay',
       'src/netlink',

@@ -3,8 +3,8 @@ import { removeDevices } from '../../cni/vxlan/overlay/device.ts';
 import { type DeviceOwner, planOverlay } from '../../cni/vxlan/overlay/plan.ts';
 import { findUnderlay } from '../../cni/vxlan/overlay/underlay.ts';
 import type { Mac } from '../../ipaddr/mac.ts';
-import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
-import type { RouteConnection } from '../../netlink/route/connection.ts';
+import { NftablesConnection } from '../../netlink/nftables/connection.ts';
+import { RouteConnection } from '../../netlink/route/connection.ts';
 import { addDirectRoutes, isDirect, leadsTo, removeDirectRoutes } from './direct-routes.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
 import type { OverlayPlan, Tunnel } from './plan.ts';
@@ -85,15 +85,19 @@ export function applyPlan(
   return applied;
 }
 
-/** Removes all of it from the node. Gives the names of what was there. */
-export function removeOverlay({ route, nftables }: OverlayKernel): string[] {
+/**
+ * Removes what is there of it in the namespace the thread is in. Gives the names of what was there. Throws
+ * LockTimeoutError and NetlinkError.
+ */
+export function cleanupOverlay(): string[] {
+  using route = RouteConnection.open();
+  using nftables = NftablesConnection.open();
   using _lock = lockOverlay();
   const routes = removeDirectRoutes(route);
+  const links = FAMILIES.flatMap((family) => removeDevices(route, OWNER[family]));
   return [
     ...(routes > 0 ? [`${routes} routes to nodes`] : []),
-    ...FAMILIES.flatMap((family) => removeDevices(route, OWNER[family])).map(
-      (name) => `link ${name}`,
-    ),
+    ...links.map((name) => `link ${name}`),
     ...(removeMasquerade(nftables) ? ['table inet podwire-overlay'] : []),
   ];
 }

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { cleanupOverlay } from '../../agent/overlay/apply.ts';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
 import { formatJson, type OutputFormat, outputOption } from '../output.ts';
@@ -7,14 +8,14 @@ import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   command: 'cleanup',
   describe:
-    'remove the rules podwire made in this network namespace, and only those; stop the agent first',
+    'remove what podwire agent made in this network namespace, and only that; stop it first',
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
     using backend = NftablesBackend.open();
     // A process that owns the rules runs, and would miss what is taken from it.
     backend.checkOwner();
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...backend.cleanup()];
+    const removed = [...NodeLocal.cleanup(), ...backend.cleanup(), ...cleanupOverlay()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(
