@@ -5,7 +5,7 @@ import { LOG } from './options/log.ts';
 import { NODE } from './options/node.ts';
 import { OVERLAY } from './options/overlay.ts';
 import { PROXY } from './options/proxy.ts';
-import { SAVED_STATE, SOURCES } from './options/sources.ts';
+import { ETCD, SAVED_STATE, SOURCES } from './options/sources.ts';
 
 /** The options of one subject, which is the first step of their paths. */
 export interface Section {
@@ -17,6 +17,7 @@ export interface Section {
 
 const ALL = {
   ...SOURCES,
+  ...ETCD,
   ...SAVED_STATE,
   ...NODE,
   ...OVERLAY,
