@@ -184,7 +184,7 @@ export class OverlayKeeper implements Disposable {
     if (plan.tunnels.length === 0) return `Node "${nodeName}" has no podCIDR and address yet`;
     const applied = applyPlan(this.#kernel, plan, settings);
     this.#links = new Set(applied.flatMap(({ links }) => links));
-    this.#tunnels = new Set(applied.map(({ links: [device = 0] }) => device));
+    this.#tunnels = new Set(applied.map(({ links: [device] }) => device));
     const mtu = Math.min(...applied.map((each) => each.mtu));
     writeNetworkFiles(settings, plan.subnets, mtu);
     const ready = applied.map(({ tunnel, mac }) => `${tunnel.local} ${mac}`).join();

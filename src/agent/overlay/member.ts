@@ -54,7 +54,7 @@ export function memberOf(node: Node, id: number, report: (problem: Problem) => v
     const data = vxlanData(said);
     const found = data === undefined ? undefined : tryParseMac(data.VtepMAC);
     if (data !== undefined && data.VNI !== undefined && data.VNI !== id) {
-      return problem(`its VNI is ${data.VNI}, expected ${id}`);
+      return problem(`its VNI is ${JSON.stringify(data.VNI)}, expected ${id}`);
     }
     return found ?? problem(`${FLANNEL[family].data} has no VtepMAC: ${said.slice(0, 100)}`);
   };

@@ -42,9 +42,11 @@ async function startAgent(
   args: readonly string[] = [],
 ): Promise<RunningAgent> {
   return RunningAgent.start(nodes.node(node).name, objects, [
-    ...['--overlay', 'vxlan', '--cluster-cidr', NETWORK, '--hostname-override', `node${node}`],
-    ...['--overlay-cni-config', nodes.path(`node-${node}.conflist`)],
-    ...['--overlay-subnet-file', nodes.path(`node-${node}.env`)],
+    '--overlay=vxlan',
+    `--cluster-cidr=${NETWORK}`,
+    `--hostname-override=node${node}`,
+    `--overlay-cni-config=${nodes.path(`node-${node}.conflist`)}`,
+    `--overlay-subnet-file=${nodes.path(`node-${node}.env`)}`,
     ...args,
   ]);
 }
