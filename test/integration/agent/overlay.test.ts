@@ -87,7 +87,8 @@ function entries(node: NodeNumber): string[] {
   ])
     .flatMap((text) => text.split('\n'))
     .map((line) => line.trim())
-    .filter((line) => line !== '');
+    .filter((line) => line !== '')
+    .toSorted();
 }
 
 function degraded(node: NodeNumber): string[] {
@@ -144,7 +145,7 @@ describe('podwire agent --overlay vxlan', () => {
         .match(/packets [1-9]/g),
     ).toHaveLength(2);
     // Packets that are as large as the pods' links say get through in one piece.
-    expect(nodes.reaches(1, '-M', 'do', '-s', `${1450 - 28}`, '10.244.2.2')).toBe(true);
+    expect(nodes.reaches(1, '-M', 'do', '-s', `${1430 - 28}`, '10.244.2.2')).toBe(true);
     expect(nodes.reaches(1, '-M', 'do', '-s', `${1430 - 48}`, 'fd00:244:0:2::2')).toBe(true);
     // Who has no route to pods answers to the node: outside of the cluster its address is what is seen.
     nodes.wire.exec('ip', 'addr', 'add', '192.0.2.100/24', 'dev', 'wire');
