@@ -4,7 +4,7 @@ import {
   NODE_ANNOTATIONS,
   SERVICE_NAME_LABEL,
   SOURCE_CLUSTER_LABEL,
-} from '../objects.ts';
+} from './objects.ts';
 
 /** The annotations that are read, by kind. */
 const ANNOTATIONS: Partial<Record<ClusterObject['kind'], readonly string[]>> = {
