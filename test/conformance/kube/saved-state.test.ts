@@ -125,7 +125,7 @@ describe('podwire agent without its API server', () => {
     plane.kubectl(serviceYaml('later', '10.96.7.8'), 'apply', '-f', '-');
     await expect.poll(() => node.fetch('10.96.7.8'), PATIENCE).toBe('pod');
     expect(await node.metrics()).toMatch(/^podwire_kube_saved_state 0$/m);
-    expect(await node.extendedError(NAME)).toBeUndefined();
+    await expect.poll(() => node.extendedError(NAME), PATIENCE).toBeUndefined();
     const changes = Array.from(node.log.slice(from).matchAll(/"changes":(\d+)/g), ([, count]) =>
       Number(count),
     );
