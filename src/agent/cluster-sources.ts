@@ -8,6 +8,8 @@ import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower } from './server-follower.ts';
+import { manifestsStatus } from './status/report.ts';
+import type { SourceStatus } from './status/status.ts';
 
 /** Where the cluster's objects come from; at least one of them. */
 export interface SourceOptions {
@@ -34,6 +36,7 @@ export class ClusterSources implements Disposable {
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
+  #manifests: (() => SourceStatus) | undefined;
   #kube: ServerFollower<KubeSource> | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
@@ -66,6 +69,11 @@ export class ClusterSources implements Disposable {
     this.#kube = this.#opened.use(follower);
   }
 
+  /** How the directory of manifests is doing, where there is one. */
+  manifests(): readonly SourceStatus[] {
+    return this.#manifests === undefined ? [] : [this.#manifests()];
+  }
+
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
@@ -89,7 +97,8 @@ export class ClusterSources implements Disposable {
   }
 
   #openManifests(directory: string): void {
-    const source: ManifestSource = new ManifestSource(directory, this.store.part(), {
+    const part = this.store.part();
+    const source: ManifestSource = new ManifestSource(directory, part, {
       onError: (error) => {
         this.#metrics.manifestErrors(source.errors.length);
         this.#log.error(
@@ -104,6 +113,7 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    this.#manifests = () => manifestsStatus(directory, part.size, source.errors);
     const errors = () => new Map(source.errors.map((error) => [error, error]));
     this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');

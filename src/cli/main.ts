@@ -6,6 +6,8 @@ import { dnsCommand } from './commands/dns/dns.ts';
 import { explainCommand } from './commands/explain/explain.ts';
 import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
+import { NotRunningError } from './commands/status/ask-agent.ts';
+import { statusCommand } from './commands/status/status.ts';
 import { versionCommand } from './commands/version.ts';
 import { InputError, UsageError } from './usage-error.ts';
 
@@ -14,7 +16,7 @@ const EXIT_USAGE = 2;
 
 /*
  * The command line. An answer goes to stdout and nothing else does. Exit status: 0 ok, 1 failure, 2
- * usage or an input that can't be read.
+ * usage or an input that can't be read, 3 no agent that could be asked.
  */
 async function main(): Promise<void> {
   try {
@@ -28,6 +30,7 @@ async function main(): Promise<void> {
       .command(dnsCommand)
       .command(explainCommand)
       .command(ipCommand)
+      .command(statusCommand)
       .command(versionCommand)
       .demandCommand(1, 'expected a command')
       .strict()
@@ -42,7 +45,8 @@ async function main(): Promise<void> {
       .parseAsync();
   } catch (error) {
     const isUsage = error instanceof UsageError;
-    const status = isUsage || error instanceof InputError ? EXIT_USAGE : EXIT_FAILURE;
+    const failed = error instanceof NotRunningError ? error.exitStatus : EXIT_FAILURE;
+    const status = isUsage || error instanceof InputError ? EXIT_USAGE : failed;
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`podwire: ${message}\n${isUsage ? 'Try "podwire --help".\n' : ''}`);
     process.exit(status);

@@ -1,8 +1,10 @@
 import type { CommandModule } from 'yargs';
+import { ADMIN_SOCKET } from '../../../agent/admin/socket.ts';
 import { Agent } from '../../../agent/agent.ts';
 import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
 import { MemoryKeeper } from '../../../agent/memory.ts';
+import { SystemdNotifier } from '../../../agent/systemd/notifier.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
@@ -18,6 +20,7 @@ import {
 interface Args extends ProxyArgs, DnsArgs, SourceArgs {
   'beside-kube-proxy': boolean;
   'log-level': string;
+  'admin-socket': string;
 }
 
 /** `podwire agent` */
@@ -30,6 +33,11 @@ export const agentCommand: CommandModule<object, Args> = {
         type: 'boolean',
         default: false,
         describe: 'start though kube-proxy runs on this node, which then decides some connections',
+      })
+      .option('admin-socket', {
+        type: 'string',
+        default: ADMIN_SOCKET,
+        describe: 'Unix socket on which root may ask, as "podwire status" does; "" for none',
       })
       .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
       .check((args) => {
@@ -48,14 +56,24 @@ async function run(args: Args): Promise<void> {
   using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
-  const reload = (): void => {
+  const health = new HealthRegistry();
+  using manager = new SystemdNotifier(log);
+  const onReload = async (): Promise<void> => {
     log.info('looking whether the Corefile has changed');
-    agent?.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+    await manager.reloading(async () => {
+      try {
+        await agent?.reload();
+        health.report('reload-failed', undefined);
+      } catch (error) {
+        health.report('reload-failed', String(error));
+        log.error({ error: String(error) }, 'reload failed');
+      }
+    });
   };
   // While the agent starts, the signal is kept for later instead of ending it.
   process.on('SIGHUP', () => {
     if (agent === undefined) isChanged = true;
-    else reload();
+    else void onReload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
@@ -89,13 +107,17 @@ async function run(args: Args): Promise<void> {
       besideKubeProxy: args['beside-kube-proxy'],
       dns: dnsOptions(args),
       log,
-      health: new HealthRegistry(),
+      health,
+      adminSocket: args['admin-socket'] === '' ? undefined : args['admin-socket'],
+      onReload,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
-  if (isChanged) reload();
+  manager.ready(agent);
+  if (isChanged) void onReload();
   const failure = await ended.promise;
+  manager.stopping();
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
