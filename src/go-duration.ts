@@ -24,3 +24,17 @@ export function tryParseGoDuration(text: string): number | undefined {
   }
   return sumMs;
 }
+
+/** Milliseconds as Go's time.ParseDuration reads them, such as `1h30m`. */
+export function formatGoDuration(ms: number): string {
+  let text = '';
+  let restMs = ms;
+  for (const unit of ['h', 'm', 's', 'ms'] as const) {
+    const unitMs = UNIT_MS[unit] ?? 1;
+    const count = unit === 'ms' ? restMs : Math.trunc(restMs / unitMs);
+    if (count === 0) continue;
+    text += `${count}${unit}`;
+    restMs -= count * unitMs;
+  }
+  return text === '' ? '0s' : text;
+}

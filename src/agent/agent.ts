@@ -91,7 +91,7 @@ export class Agent {
     metrics.dns = dns;
     health.probe('corefile-refused', () => dns.refused);
     const notReady = () => sources.notReady() ?? proxy.notReady();
-    const { corefile } = options.dns;
+    const corefile = options.dns.corefile?.path;
     const parts = { ...options, nodeName, corefile, sources, proxy, dns, metrics, notReady };
     const monitor = undo.use(new Monitor(parts));
     let http: readonly HttpServer[];

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { Store } from '../cluster/store.ts';
+import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { CorefileDns, type CorefileNeeds } from '../dns/corefile-dns.ts';
 import { ClusterDns, type NamedServer } from '../dns/dns.ts';
 import { explainName, type NameExplanation } from '../dns/explain/explain.ts';
@@ -19,8 +20,7 @@ import { PublicationRecord } from './status/publication-record.ts';
 
 /** How DNS is answered: by a Corefile, or for the cluster alone. */
 export interface AgentDnsOptions {
-  /** The path of a Corefile. */
-  readonly corefile?: string;
+  readonly corefile?: CorefileSource;
   /** Without a Corefile: the zone of Service names, and the TTL of its records. */
   readonly clusterDomain: string;
   readonly ttlSeconds: number;
@@ -97,7 +97,7 @@ export class AgentDns implements ServedDns {
     if (corefile !== undefined) {
       const served = await CorefileDns.start(store, {
         ...shared,
-        path: corefile,
+        source: corefile,
         environment: process.env,
         log,
         metrics: metrics.plugins,
@@ -106,7 +106,7 @@ export class AgentDns implements ServedDns {
         onNeeds,
       });
       log.info(
-        { corefile, servers: served.servers.map(({ label }) => label) },
+        { corefile: corefile.path, servers: served.servers.map(({ label }) => label) },
         'Corefile in force',
       );
       return new AgentDns(published, served, store);

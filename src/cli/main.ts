@@ -2,6 +2,7 @@ import yargs from 'yargs';
 import { agentCommand } from './commands/agent/agent.ts';
 import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
+import { configCommand } from './commands/config/config.ts';
 import { dnsCommand } from './commands/dns/dns.ts';
 import { explainCommand } from './commands/explain/explain.ts';
 import { ipCommand } from './commands/ip/ip.ts';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
       .scriptName('podwire')
       .usage('$0 <command>: the network of a Linux node, in one agent')
       .command(agentCommand)
+      .command(configCommand)
       .command(cleanupCommand)
       .command(labCommand)
       .command(cniCommand)

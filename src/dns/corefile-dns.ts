@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { SharedCacheSize } from './cache/shared-cache.ts';
 import { TableClusterView } from './cluster-view.ts';
-import { readCorefile } from './corefile/parse.ts';
+import { type CorefileSource, readCorefile } from './corefile/parse.ts';
 import type { NamedServer } from './dns.ts';
 import { type CorefileNameExplanation, explainByCorefile } from './explain/corefile.ts';
 import { FollowedZone, type Publication, type ZoneSource } from './followed-zone.ts';
@@ -40,8 +40,7 @@ export interface CorefileNeeds {
 
 /** What a DNS server that runs a Corefile is started with. */
 export interface CorefileDnsOptions {
-  /** The Corefile. */
-  readonly path: string;
+  readonly source: CorefileSource;
   /** Where `{$NAME}` in it comes from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The port of server blocks that name none. */
@@ -114,9 +113,9 @@ export class CorefileDns {
    * reading the file, or with that of a port that is taken.
    */
   static async start(store: ZoneSource, options: CorefileDnsOptions): Promise<CorefileDns> {
-    const { path, environment, port, log, metrics } = options;
+    const { source, environment, port, log, metrics } = options;
     const parse = { environment, defaultPort: port };
-    const configuration = configure(readCorefile(path, parse));
+    const configuration = configure(readCorefile(source, parse));
     const dns = new CorefileDns(store, options);
     try {
       await dns.#apply(configuration);
@@ -125,7 +124,7 @@ export class CorefileDns {
       throw error;
     }
     dns.#watcher = new CorefileWatcher(configuration, {
-      path,
+      source,
       parse,
       log,
       metrics,
@@ -169,6 +168,11 @@ export class CorefileDns {
   /** Looks now whether the Corefile has changed; gives whether another one is in force. */
   async reload(): Promise<boolean> {
     return (await this.#watcher?.check()) ?? false;
+  }
+
+  /** Follows another Corefile from now on. Rejects when that is wrong; then this one stays in force. */
+  async follow(source: CorefileSource): Promise<void> {
+    await this.#watcher?.follow(source);
   }
 
   /** Serves on for as long as `health` says, then stops; what was asked before is answered. */

@@ -293,16 +293,22 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   rule(
     'src/agent/kube-proxy',
     [
+      ...['document', 'fault', 'nearest'].map((part) => `src/agent/config/${part}.ts`),
       'src/agent/local-addrs.ts',
       'src/cluster/decode.ts',
-      'src/cluster/manifests/positions.ts',
       'src/proxy',
       'src/ipaddr',
       errors,
       goDuration,
     ],
     'a configuration is read before anything runs',
-    ['js-yaml', 'valibot'],
+    ['valibot'],
+  ),
+  rule(
+    'src/agent/config',
+    ['src/agent', 'src/cluster', 'src/dns/corefile', 'src/ipaddr', errors, goDuration],
+    'a configuration is read before anything runs, and says what the parts of the agent are told',
+    ['js-yaml'],
   ),
   rule(
     'src/lab',

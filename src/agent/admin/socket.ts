@@ -8,9 +8,6 @@ import { peerCredentials } from '../../sys/peer-credentials.ts';
 import { unixAddress } from '../../sys/unix-address.ts';
 import { listenAt, type Place } from '../http.ts';
 
-/** Where `podwire status` looks for the agent. */
-export const ADMIN_SOCKET = '/run/podwire/agent.sock';
-
 const DIRECTORY_MODE = 0o700;
 /** What a mode has when others than the owner may put files in a directory. */
 const OTHERS_WRITE = 0o022;

@@ -2,11 +2,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parsePrefix } from '../../ipaddr/prefix.ts';
-import { KubeProxyConfigError, readKubeProxyConfig } from './config-file.ts';
+import { ConfigDocument } from '../config/document.ts';
+import { ConfigError } from '../config/fault.ts';
+import { type KubeProxyConfig, readKubeProxyConfig } from './config-file.ts';
 import { KUBE_PROXY_DEFAULTS, proxyOptionsOf } from './settings.ts';
 
 const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
-const read = (body: string) => readKubeProxyConfig('kp.yaml', `${HEAD}${body}`, 'Host-1');
+
+/** Reads the first document of a text. */
+function readText(file: string, text: string, hostname: string): KubeProxyConfig {
+  const [document] = ConfigDocument.all({ file, text });
+  if (document === undefined) throw new Error('no document');
+  return readKubeProxyConfig(document, hostname);
+}
+
+const read = (body: string) => readText('kp.yaml', `${HEAD}${body}`, 'Host-1');
 const settings = (body: string) => read(body).settings;
 
 /** What is wrong with a configuration, as its error says. */
@@ -14,7 +24,7 @@ function problem(body: string): string {
   try {
     read(body);
   } catch (error) {
-    if (error instanceof KubeProxyConfigError) return error.message;
+    if (error instanceof ConfigError) return error.message;
     throw error;
   }
   throw new Error('it was read');
@@ -23,7 +33,7 @@ function problem(body: string): string {
 describe('readKubeProxyConfig', () => {
   it('reads the example, and finds nothing in it that is not used', () => {
     const file = join(import.meta.dirname, '../../../examples/kube-proxy/config.yaml');
-    const { settings: seen, unused } = readKubeProxyConfig(file, readFileSync(file, 'utf8'), 'n1');
+    const { settings: seen, unused } = readText(file, readFileSync(file, 'utf8'), 'n1');
     expect(unused).toEqual([]);
     expect(seen).toEqual({
       ...KUBE_PROXY_DEFAULTS,
@@ -93,59 +103,66 @@ nftables:
 detectLocalMode: NodeCIDR
 clusterCIDR: 10.0.0.0/8
 ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
-    expect(read(body).unused.map(({ field, line }) => `${line} ${field}`)).toEqual([
-      '3 mode',
-      '6 clientConnection.qps',
-      '8 iptables.localhostNodePorts',
-      '9 iptables.minSyncPeriod',
-      '11 nftables.masqueradeBit',
-      '13 clusterCIDR',
-      '14 ipvs.excludeCIDRs',
+    expect(
+      read(body).unused.map(({ field, where }) => `${where.slice('kp.yaml:'.length)} ${field}`),
+    ).toEqual([
+      '3:1 mode',
+      '6:3 clientConnection.qps',
+      '8:3 iptables.localhostNodePorts',
+      '9:3 iptables.minSyncPeriod',
+      '11:3 nftables.masqueradeBit',
+      '13:1 clusterCIDR',
+      '14:8 ipvs.excludeCIDRs',
     ]);
   });
 
   it.each([
-    ['clusterCidr: 10.0.0.0/8', '3: clusterCidr: there is no such field'],
-    ['conntrack:\n  max: 1', '4: conntrack.max: there is no such field'],
-    ['mode: userspace', '3: mode: expected one of "iptables", "ipvs", "nftables", got "userspace"'],
+    [
+      'clusterCidr: 10.0.0.0/8',
+      '3:1: clusterCidr: there is no such field; did you mean "clusterCIDR"?',
+    ],
+    ['conntrack:\n  max: 1', '4:3: conntrack.max: there is no such field'],
+    [
+      'mode: userspace',
+      '3:1: mode: expected one of "iptables", "ipvs", "nftables", got "userspace"',
+    ],
     [
       'nftables:\n  masqueradeBit: 32',
-      '4: nftables.masqueradeBit: expected a whole number from 0 to 31, got 32',
+      '4:3: nftables.masqueradeBit: expected a whole number from 0 to 31, got 32',
     ],
     [
       'conntrack: {min: -1}',
-      '3: conntrack.min: expected a whole number from 0 to 2147483647, got -1',
+      '3:13: conntrack.min: expected a whole number from 0 to 2147483647, got -1',
     ],
-    ['conntrack: {min: many}', '3: conntrack.min: expected a number, got "many"'],
-    ['conntrack:\n  udpTimeout: 5', '4: conntrack.udpTimeout: expected a string, got 5'],
+    ['conntrack: {min: many}', '3:13: conntrack.min: expected a number, got "many"'],
+    ['conntrack:\n  udpTimeout: 5', '4:3: conntrack.udpTimeout: expected a string, got 5'],
     [
       'conntrack:\n  udpTimeout: 5 s',
-      '4: conntrack.udpTimeout: expected a duration such as 30s, 1h30m or 0s, got "5 s"',
+      '4:3: conntrack.udpTimeout: expected a duration such as 30s, 1h30m or 0s, got "5 s"',
     ],
     [
       'healthzBindAddress: localhost:1',
-      '3: healthzBindAddress: expected an IP address and a port such as 127.0.0.1:10249 or [::1]:10249, got "localhost:1"',
+      '3:1: healthzBindAddress: expected an IP address and a port such as 127.0.0.1:10249 or [::1]:10249, got "localhost:1"',
     ],
     [
       'nodePortAddresses: [primary, 10.0.0.0/8]',
-      '3: nodePortAddresses: expected "primary" or prefixes, got both: "primary,10.0.0.0/8"',
+      '3:1: nodePortAddresses: expected "primary" or prefixes, got both: "primary,10.0.0.0/8"',
     ],
     [
       'clusterCIDR: 10.0.0.0/8,11.0.0.0/8',
-      '3: clusterCIDR: expected at most one prefix of each family, got "10.0.0.0/8,11.0.0.0/8"',
+      '3:1: clusterCIDR: expected at most one prefix of each family, got "10.0.0.0/8,11.0.0.0/8"',
     ],
     [
       'detectLocalMode: BridgeInterface',
-      '1: detectLocal.bridgeInterface: expected 1 to 15 bytes for mode BridgeInterface, got ""',
+      '1:1: detectLocal.bridgeInterface: expected 1 to 15 bytes for mode BridgeInterface, got ""',
     ],
     [
       'iptables:\n  minSyncPeriod: 1m',
-      '4: iptables.minSyncPeriod: expected no more than syncPeriod, 30 s',
+      '4:3: iptables.minSyncPeriod: expected no more than syncPeriod, 30 s',
     ],
-    ['hostnameOverride: "  "', `3: hostnameOverride: expected a node's name, got "  "`],
-    ['iptables: 5', '3: iptables: expected an object, got 5'],
-    ['---\na: 1', '1: expected one document, got 2'],
-    ['a: [', '3: not YAML: '],
+    ['hostnameOverride: "  "', `3:1: hostnameOverride: expected a node's name, got "  "`],
+    ['iptables: 5', '3:1: iptables: expected an object, got 5'],
+    ['a: [', '3:5: not YAML: '],
   ])('refuses %j', (body, expected) => {
     expect(problem(body)).toContain(`kp.yaml:${expected}`);
   });
@@ -153,12 +170,11 @@ ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
   it.each([
     [
       'apiVersion: v1\nkind: KubeProxyConfiguration',
-      'kp.yaml:1: apiVersion: expected "kubeproxy.config.k8s.io/v1alpha1", got "v1"',
+      'kp.yaml:1:1: apiVersion: expected "kubeproxy.config.k8s.io/v1alpha1", got "v1"',
     ],
-    ['- 1', 'kp.yaml:1: apiVersion: expected this field, got nothing'],
-    ['', 'kp.yaml:1: expected one document, got 0'],
+    ['- 1', 'kp.yaml:1:1: apiVersion: expected this field, got nothing'],
   ])('refuses the file %j', (text, expected) => {
-    expect(() => readKubeProxyConfig('kp.yaml', text, 'n1')).toThrow(expected);
+    expect(() => readText('kp.yaml', text, 'n1')).toThrow(expected);
   });
 });
 

@@ -1,40 +1,20 @@
-import { loadAll, parseEvents, YAMLException } from 'js-yaml';
 import * as v from 'valibot';
 import { type FieldPath, formatPath } from '../../cluster/decode.ts';
-import { lineOf } from '../../cluster/manifests/positions.ts';
-import { PodwireError } from '../../errors.ts';
-import { type KubeProxyConfiguration, kubeProxySchema, NO_SUCH_FIELD } from './schema.ts';
+import type { ConfigDocument } from '../config/document.ts';
+import { ConfigError, shown } from '../config/fault.ts';
+import { NO_SUCH_FIELD } from '../config/nearest.ts';
+import { type KubeProxyConfiguration, kubeProxySchema } from './schema.ts';
 import { KUBE_PROXY_DEFAULTS, type KubeProxySettings } from './settings.ts';
 import { checkInterfaceName, nodeNameOf } from './values.ts';
-
-/** A configuration is some kilobytes; this is a mistake. */
-export const FILE_BYTES_MAX = 1 << 20;
-const SHOWN_CHARACTERS_MAX = 80;
-
-/** A configuration that can't be used: where, which field, and what was expected. */
-export class KubeProxyConfigError extends PodwireError {
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  /** Such as `conntrack.min`; empty when the YAML itself is broken. */
-  readonly field: string;
-
-  constructor(file: string, line: number, field: string, problem: string) {
-    const at = field === '' ? '' : `${field}: `;
-    super('ERR_KUBE_PROXY_CONFIG', `${file}:${line}: ${at}${problem}`);
-    this.file = file;
-    this.line = line;
-    this.field = field;
-  }
-}
 
 /** A field that says something and is not used. */
 export interface UnusedField {
   readonly field: string;
-  readonly line: number;
+  /** `file:line:column`. */
+  readonly where: string;
 }
 
-/** What a configuration file came to. */
+/** What a configuration came to. */
 export interface KubeProxyConfig {
   readonly settings: KubeProxySettings;
   readonly unused: readonly UnusedField[];
@@ -42,15 +22,13 @@ export interface KubeProxyConfig {
 
 /**
  * Reads a KubeProxyConfiguration. `hostname` is the node's name where it gives none. Throws
- * KubeProxyConfigError for the first thing that is wrong.
+ * ConfigError for the first thing that is wrong.
  */
-export function readKubeProxyConfig(file: string, text: string, hostname: string): KubeProxyConfig {
+export function readKubeProxyConfig(document: ConfigDocument, hostname: string): KubeProxyConfig {
   const fail = (path: FieldPath, problem: string): never => {
-    const line = path.length === 0 ? 1 : lineOf(text, parseEvents(text, {}), 0, path);
-    throw new KubeProxyConfigError(file, line, formatPath(path), problem);
+    throw new ConfigError([document.fault(path, problem)]);
   };
-  const raw = documentOf(file, text);
-  const parsed = v.safeParse(kubeProxySchema, raw, { abortEarly: true });
+  const parsed = v.safeParse(kubeProxySchema, document.value, { abortEarly: true });
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
@@ -65,36 +43,16 @@ export function readKubeProxyConfig(file: string, text: string, hostname: string
   };
   const settings = settingsOf(parsed.output, hostname, at);
   const used = usedFields(parsed.output);
-  const unused = leavesOf(raw)
+  const unused = leavesOf(document.value)
     .filter((path) => !used.has(path.join('.')))
-    .map((path) => ({
-      field: formatPath(path),
-      line: lineOf(text, parseEvents(text, {}), 0, path),
-    }));
+    .map((path) => ({ field: formatPath(path), where: document.placeOf(path) }));
   return { settings, unused };
 }
 
 /** What was expected, and what it got where the message does not say so itself. */
 function problemOf({ message, input }: v.BaseIssue<unknown>): string {
-  if (message === NO_SUCH_FIELD || message.includes(', got ')) return message;
-  const got = (JSON.stringify(input) ?? 'nothing').slice(0, SHOWN_CHARACTERS_MAX);
-  return `${message}, got ${got}`;
-}
-
-function documentOf(file: string, text: string): unknown {
-  let documents: unknown[];
-  try {
-    documents = loadAll(text);
-  } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const line = (error.mark?.line ?? 0) + 1;
-    throw new KubeProxyConfigError(file, line, '', `not YAML: ${error.reason}`);
-  }
-  if (documents.length !== 1) {
-    const problem = `expected one document, got ${documents.length}`;
-    throw new KubeProxyConfigError(file, 1, '', problem);
-  }
-  return documents[0];
+  if (message.startsWith(NO_SUCH_FIELD) || message.includes(', got ')) return message;
+  return `${message}, got ${shown(input)}`;
 }
 
 /** Calls `make` and reports what it throws at a field. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { tryParseAddrLenient } from '../../ipaddr/parse-addr.ts';
+import { noSuchField } from '../config/nearest.ts';
 import { parseBindAddress } from './bind-address.ts';
 import { HEALTHZ_PORT, LOCAL_MODES, METRICS_PORT } from './settings.ts';
 import {
@@ -14,8 +15,6 @@ import {
  * with all its fields: one that is not here is a mistake. A field that is null is one that is absent.
  */
 
-/** What is wrong with a field the configuration does not have. */
-export const NO_SUCH_FIELD = 'there is no such field';
 const INT32_MAX = 2 ** 31 - 1;
 const LIST_MAX = 1000;
 
@@ -56,8 +55,10 @@ const listOf = <T extends v.GenericSchema>(item: T) =>
     v.maxLength(LIST_MAX, `expected at most ${LIST_MAX} items`),
   );
 const object = <T extends v.ObjectEntries>(entries: T) =>
-  v.strictObject(entries, ({ expected }) => {
-    if (expected === 'never') return NO_SUCH_FIELD;
+  v.strictObject(entries, ({ expected, received }) => {
+    if (expected === 'never') {
+      return noSuchField(received.replaceAll('"', ''), Object.keys(entries));
+    }
     return expected === 'Object' ? 'expected an object' : 'expected this field';
   });
 const oneOf = <const T extends readonly string[]>(values: T) => {

@@ -22,23 +22,40 @@ interface Frame {
   key: { readonly name: string; readonly offset: number } | undefined;
 }
 
+/** A line and a column, both from 1. */
+export interface LineColumn {
+  readonly line: number;
+  readonly column: number;
+}
+
 /**
- * The line, from 1, of the field at `path` in document number `document` (from 0), or of the
- * deepest part of the path that is there: a field that is missing is reported at its parent.
+ * Where the field at `path` in document number `document` (from 0) stands, or the deepest part of the
+ * path that is there: a field that is missing is reported at its parent.
  */
-export function lineOf(
+export function placeOf(
   text: string,
   events: readonly Event[],
   document: number,
   path: FieldPath,
-): number {
+): LineColumn {
   let place = placesOf(text, events)[document];
   for (const step of path) {
     const next = place?.children.get(step);
     if (next === undefined) break;
     place = next;
   }
-  return text.slice(0, place?.offset ?? 0).split('\n').length;
+  const lines = text.slice(0, place?.offset ?? 0).split('\n');
+  return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 };
+}
+
+/** The line of it alone. */
+export function lineOf(
+  text: string,
+  events: readonly Event[],
+  document: number,
+  path: FieldPath,
+): number {
+  return placeOf(text, events, document, path).line;
 }
 
 /** The place of each document's root. */

@@ -36,9 +36,15 @@ export interface ParseOptions {
   readonly defaultPort: number;
 }
 
+/** A file, or a text that stands somewhere else: `path` names it, and its imports are relative to that. */
+export interface CorefileSource {
+  readonly path: string;
+  readonly text?: string;
+}
+
 /** Reads and parses a file. Throws CorefileError with line and column, or the error of reading. */
-export function readCorefile(path: string, options: ParseOptions): Corefile {
-  return parseCorefile(path, readFileSync(path, 'utf8'), options);
+export function readCorefile({ path, text }: CorefileSource, options: ParseOptions): Corefile {
+  return parseCorefile(path, text ?? readFileSync(path, 'utf8'), options);
 }
 
 /** Parses the text of the file `path`; files it imports are read. Throws CorefileError. */

@@ -1,4 +1,4 @@
-import type { ParseOptions } from '../corefile/parse.ts';
+import type { CorefileSource, ParseOptions } from '../corefile/parse.ts';
 import { readCorefile } from '../corefile/parse.ts';
 import { type Configuration, configure } from './configure.ts';
 import type { Metrics } from './metrics.ts';
@@ -8,7 +8,7 @@ import { configurationHash } from './runtime.ts';
 
 /** How a Corefile is followed. */
 export interface WatcherOptions {
-  readonly path: string;
+  readonly source: CorefileSource;
   readonly parse: ParseOptions;
   readonly log: DnsLog;
   readonly metrics: Metrics;
@@ -19,6 +19,7 @@ export interface WatcherOptions {
 /** Looks again and again whether a Corefile has changed, when it says `reload`. */
 export class CorefileWatcher {
   readonly #options: WatcherOptions;
+  #source: CorefileSource;
   #hash: string;
   /** What was wrong when it was last looked at. */
   #refused = '';
@@ -29,6 +30,7 @@ export class CorefileWatcher {
   /** `configuration` is what is in force. */
   constructor(configuration: Configuration, options: WatcherOptions) {
     this.#options = options;
+    this.#source = options.source;
     this.#hash = configurationHash(configuration);
     this.#schedule(configuration);
   }
@@ -51,21 +53,23 @@ export class CorefileWatcher {
     return await this.#looking;
   }
 
+  /** Follows another Corefile from now on. Rejects when that is wrong; then it follows this one. */
+  async follow(source: CorefileSource): Promise<void> {
+    const before = this.#looking;
+    const taken = before.then(async () => {
+      const isNew = await this.#takeOver(source);
+      this.#source = source;
+      return isNew;
+    });
+    this.#looking = taken.catch(() => false);
+    await taken;
+  }
+
   async #check(): Promise<boolean> {
-    const { path, parse, log, metrics, apply } = this.#options;
+    const { log, metrics } = this.#options;
+    const { path } = this.#source;
     try {
-      const configuration = configure(readCorefile(path, parse));
-      const hash = configurationHash(configuration);
-      if (hash === this.#hash) {
-        this.#refused = '';
-        return false;
-      }
-      await apply(configuration);
-      this.#hash = hash;
-      this.#refused = '';
-      log.info({ corefile: path, hash: hash.slice(0, 16) }, 'Corefile taken over');
-      this.#schedule(configuration);
-      return true;
+      return await this.#takeOver(this.#source);
     } catch (error) {
       const { message } = error as Error;
       // Said once for each fault, however often it is looked at.
@@ -79,6 +83,22 @@ export class CorefileWatcher {
       }
       return false;
     }
+  }
+
+  /** Gives whether what it says is new. Rejects when it is wrong. */
+  async #takeOver(source: CorefileSource): Promise<boolean> {
+    const { parse, log, apply } = this.#options;
+    const configuration = configure(readCorefile(source, parse));
+    const hash = configurationHash(configuration);
+    if (hash !== this.#hash) {
+      await apply(configuration);
+      log.info({ corefile: source.path, hash: hash.slice(0, 16) }, 'Corefile taken over');
+      this.#schedule(configuration);
+    }
+    const isNew = hash !== this.#hash;
+    this.#hash = hash;
+    this.#refused = '';
+    return isNew;
   }
 
   #schedule(configuration: Configuration): void {

@@ -41,10 +41,19 @@ export interface ServiceRoute {
   /** Who may connect; undefined: everybody. Others are dropped, whoever they are. */
   readonly sources: readonly Prefix[] | undefined;
   /**
-   * Of a UDP port: all endpoints that answer, whatever policies and hints say. A flow that leads to one
-   * of them goes on, as a TCP connection would; one that leads elsewhere is stale.
+   * Of a UDP or SCTP port: all endpoints that answer, whatever policies and hints say. A flow that leads
+   * to one of them goes on, as a TCP connection would; one that leads elsewhere is stale.
    */
   readonly serving?: readonly EndpointTarget[];
+}
+
+/**
+ * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
+ * be left.
+ */
+export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
+  /** Where it led. */
+  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
 }
 
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -109,7 +118,7 @@ function portRoutes(
   const pools = poolsOf(service, port, family, slices, settings);
   const { protocol } = port;
   const { serving } = pools;
-  const shared = { name, family, protocol, ...(protocol === 'UDP' ? { serving } : {}) };
+  const shared = { name, family, protocol, ...(protocol === 'TCP' ? {} : { serving }) };
   const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
   const external = externalWays(service, pools, detects(settings, family));
   const route = (entry: Entry, addr: Addr | undefined): ServiceRoute => ({
@@ -167,7 +176,7 @@ function poolsOf(
     cluster: pool('cluster', cluster, 'reject'),
     local: pool('local', localChoice(candidates).endpoints, cluster.length > 0 ? 'drop' : 'reject'),
     serving:
-      port.protocol === 'UDP' ? candidates.filter(({ isServing }) => isServing).map(targetOf) : [],
+      port.protocol === 'TCP' ? [] : candidates.filter(({ isServing }) => isServing).map(targetOf),
   };
 }
 

@@ -83,7 +83,7 @@ export async function startCorefile(
   const store = new Store();
   store.replace(options.objects ?? []);
   const dns = await CorefileDns.start(store, {
-    path,
+    source: { path },
     environment: options.environment ?? {},
     port: 0,
     addresses: ['::'],

@@ -1,58 +1,35 @@
 import type { CommandModule } from 'yargs';
-import { ADMIN_SOCKET } from '../../../agent/admin/socket.ts';
 import { Agent } from '../../../agent/agent.ts';
+import type { AgentConfig } from '../../../agent/config/agent-config.ts';
+import { readConfigFile } from '../../../agent/config/document.ts';
+import { dnsOptions } from '../../../agent/config/settings.ts';
+import { checkSources, sourceOptions } from '../../../agent/config/source-options.ts';
 import { HealthRegistry } from '../../../agent/health/registry.ts';
-import { LOG_LEVELS, openLog } from '../../../agent/log.ts';
+import { openLog } from '../../../agent/log.ts';
 import { MemoryKeeper } from '../../../agent/memory.ts';
 import { SystemdNotifier } from '../../../agent/systemd/notifier.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { type DnsArgs, dnsOptions, withDnsFlags } from './dns-options.ts';
-import { type ProxyArgs, proxySettings, readConfig, withProxyFlags } from './proxy-options.ts';
-import {
-  checkSources,
-  hasFlags,
-  type SourceArgs,
-  sourceOptions,
-  withSourceFlags,
-} from './source-options.ts';
 
-interface Args extends ProxyArgs, DnsArgs, SourceArgs {
-  'beside-kube-proxy': boolean;
-  'log-level': string;
-  'admin-socket': string;
-}
+import { type AgentArgs, configOf, orInputError, withAgentFlags } from './options.ts';
 
 /** `podwire agent` */
-export const agentCommand: CommandModule<object, Args> = {
+export const agentCommand: CommandModule<object, AgentArgs> = {
   command: 'agent',
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
-    withSourceFlags(withDnsFlags(withProxyFlags(yargs)))
-      .option('beside-kube-proxy', {
-        type: 'boolean',
-        default: false,
-        describe: 'start though kube-proxy runs on this node, which then decides some connections',
-      })
-      .option('admin-socket', {
-        type: 'string',
-        default: ADMIN_SOCKET,
-        describe: 'Unix socket on which root may ask, as "podwire status" does; "" for none',
-      })
-      .option('log-level', { choices: LOG_LEVELS, default: 'info', describe: 'what to log' })
-      .check((args) => {
-        checkSources(args, proxySettings(args, []).settings.kubeconfig);
-        dnsOptions(args);
-        return true;
-      })
-      .epilogue(
-        'SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
-      ),
-  handler: run,
+    withAgentFlags(yargs).epilogue(
+      'PODWIRE_<FLAG> in the environment says the same as a flag, such as PODWIRE_LOG_LEVEL; flags go before it, and it goes before the file. SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
+    ),
+  async handler(args) {
+    const config = configOf(args);
+    orInputError(() => checkSources(config.values));
+    await run(config);
+  },
 };
 
-async function run(args: Args): Promise<void> {
-  const log = openLog(args['log-level']);
+async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig): Promise<void> {
+  const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
@@ -76,17 +53,7 @@ async function run(args: Args): Promise<void> {
     else void onReload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
-  const { settings, unused, passedOver, text } = proxySettings(args, process.argv);
-  const { config } = args;
-  for (const { field, line } of unused) {
-    log.warn({ config, line, field }, 'a field of the configuration is not used');
-  }
-  if (settings.kubeconfig !== '' && hasFlags(args)) {
-    const field = 'clientConnection.kubeconfig';
-    log.warn({ config, field }, 'flags say where objects come from, and not the configuration');
-  }
-  for (const flag of passedOver)
-    log.warn({ config, flag: `--${flag}` }, '--config takes its place');
+  for (const { where, problem } of warnings) log.warn({ where, problem }, 'configuration');
   const spawnWorker = workerSpawner('dns/udp-worker');
   const ended = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -95,20 +62,20 @@ async function run(args: Args): Promise<void> {
       ended.resolve(undefined);
     });
   }
-  if (config !== undefined) watchConfig(config, text, (error) => ended.resolve(error));
+  for (const { file, text } of files) watchConfig(file, text, (error) => ended.resolve(error));
   agent = await Agent.start(
     {
       version: VERSION,
       sources: {
-        ...sourceOptions(args, settings.kubeconfig),
+        ...sourceOptions(values),
         spawnDecoder: workerSpawner('cluster/decode-worker'),
       },
-      kubeProxy: settings,
-      besideKubeProxy: args['beside-kube-proxy'],
-      dns: dnsOptions(args),
+      kubeProxy,
+      besideKubeProxy: values['proxy.besideKubeProxy'],
+      dns: dnsOptions(values, origins),
       log,
       health,
-      adminSocket: args['admin-socket'] === '' ? undefined : args['admin-socket'],
+      adminSocket: values['http.adminSocket'] || undefined,
       onReload,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
@@ -131,7 +98,7 @@ function watchConfig(file: string, before: string, onChange: (error: Error) => v
   const look = setInterval(() => {
     let now: string;
     try {
-      now = readConfig(file);
+      now = readConfigFile(file, '--config').text;
     } catch {
       // It is being written, or gone for good; what was read stays in force.
       return;

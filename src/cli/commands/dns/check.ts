@@ -43,7 +43,9 @@ export const checkCommand: CommandModule<object, Args> = {
 
 function read(path: string, defaultPort: number): CorefileDescription {
   try {
-    return describeCorefile(inspect(readCorefile(path, { environment: process.env, defaultPort })));
+    return describeCorefile(
+      inspect(readCorefile({ path }, { environment: process.env, defaultPort })),
+    );
   } catch (error) {
     if (error instanceof CorefileError) return describeUnparsed(error);
     throw new InputError(`${path}: ${error instanceof Error ? error.message : String(error)}`);

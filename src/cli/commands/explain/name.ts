@@ -91,7 +91,7 @@ function fromFiles(
   const { corefile } = args;
   if (corefile !== undefined) {
     const parse = { environment: process.env, defaultPort: args['dns-port'] };
-    const configuration = configure(readCorefile(corefile, parse));
+    const configuration = configure(readCorefile({ path: corefile }, parse));
     return explainByCorefile(store, configuration, args['dns-port'], name, type);
   }
   const zones = [args['cluster-domain'], 'in-addr.arpa', 'ip6.arpa'];

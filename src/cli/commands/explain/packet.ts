@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import type { CommandModule } from 'yargs';
+import { checkSources } from '../../../agent/config/source-options.ts';
 import { proxyOptionsOf } from '../../../agent/kube-proxy/settings.ts';
 import type { Protocol } from '../../../cluster/objects.ts';
 import type { Addr } from '../../../ipaddr/addr.ts';
@@ -15,14 +16,16 @@ import { inspectPacket, type LiveCheck } from '../../../proxy/nftables/inspect.t
 import { type PacketTrace, tracePacket } from '../../../proxy/nftables/packet-trace.ts';
 import { nodeRulesIn, settingsIn } from '../../../proxy/options.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
-import { type ProxyArgs, proxySettings, withProxyFlags } from '../agent/proxy-options.ts';
-import { checkSources, type SourceArgs, withSourceFlags } from '../agent/source-options.ts';
+import { type AgentArgs, configOf, orInputError, withAgentFlags } from '../agent/options.ts';
 import { readSources } from './sources.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 const ORIGINS = ['pod', 'host', 'outside'] as const;
 
-interface Args extends ProxyArgs, SourceArgs {
+/** The subjects of the agent's flags that have a say. */
+const SUBJECTS = ['sources', 'savedState', 'node', 'proxy', 'http'];
+
+interface Args extends AgentArgs {
   destination: string | undefined;
   port: number | undefined;
   protocol: Protocol;
@@ -37,7 +40,7 @@ export const packetCommand: CommandModule<object, Args> = {
   command: 'packet <destination> <port>',
   describe: 'say what the Service proxy does to a packet, and which objects and rules are why',
   builder: (yargs) =>
-    withSourceFlags(withProxyFlags(yargs))
+    withAgentFlags(yargs, SUBJECTS)
       .positional('destination', { type: 'string', describe: 'the address it is sent to' })
       .positional('port', { type: 'number', describe: 'and the port' })
       .option('protocol', {
@@ -61,15 +64,15 @@ export const packetCommand: CommandModule<object, Args> = {
       })
       .option('output', outputOption)
       .check((args) => {
-        checkSources(args, proxySettings(args, []).settings.kubeconfig);
         packetOf(args);
         return true;
       })
       .example('podwire explain packet 10.96.0.20 80 --manifests examples/lab', ''),
   async handler(args) {
-    const { settings: kubeProxy } = proxySettings(args, []);
+    const { values, kubeProxy } = configOf(args);
+    orInputError(() => checkSources(values));
     const options = proxyOptionsOf(kubeProxy);
-    const state = await readSources(args, kubeProxy);
+    const state = await readSources(values, kubeProxy);
     const { destination, port, protocol } = packetOf(args);
     const local = options.localAddrs();
     const explainOptions: ExplainOptions = {

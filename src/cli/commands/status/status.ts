@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
-import { ADMIN_SOCKET } from '../../../agent/admin/socket.ts';
+import { ADMIN_SOCKET } from '../../../agent/admin/place.ts';
 import type { AgentStatus } from '../../../agent/status/status.ts';
 import { formatJson, type OutputFormat, outputOption } from '../../output.ts';
 import { askAgent } from './ask-agent.ts';

@@ -1,0 +1,84 @@
+import { hostname } from 'node:os';
+import type { CorefileSource } from '../../dns/corefile/parse.ts';
+import type { AgentDnsOptions } from '../dns.ts';
+import { KUBE_PROXY_DEFAULTS, type KubeProxySettings } from '../kube-proxy/settings.ts';
+import { checkInterfaceName, nodeNameOf } from '../kube-proxy/values.ts';
+import type { OptionName, Values } from './definitions.ts';
+import type { Origin } from './origin.ts';
+
+type Origins = Readonly<Record<OptionName, Origin>>;
+
+/** Says that an option's value is wrong, by throwing. */
+export type Fail = (name: OptionName, problem: string) => never;
+
+/** What the values say of the proxy. Calls `fail` for what one value alone does not show. */
+export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
+  const detectLocalMode = values['proxy.detectLocalMode'];
+  const needed = (
+    name: 'proxy.bridgeInterface' | 'proxy.interfaceNamePrefix',
+    mode: typeof detectLocalMode,
+  ): string => {
+    if (detectLocalMode !== mode) return values[name];
+    try {
+      return checkInterfaceName(values[name], mode);
+    } catch (error) {
+      return fail(name, (error as Error).message);
+    }
+  };
+  return {
+    // Where it is followed it is a source like others.
+    kubeconfig: '',
+    nodeName: nodeNameOf(values['node.name'], hostname()),
+    detectLocalMode,
+    clusterCIDRs: values['proxy.clusterCIDRs'],
+    bridgeInterface: needed('proxy.bridgeInterface', 'BridgeInterface'),
+    interfaceNamePrefix: needed('proxy.interfaceNamePrefix', 'InterfaceNamePrefix'),
+    nodePortAddresses: values['proxy.nodePortAddresses'],
+    masqueradeAll: values['proxy.masqueradeAll'],
+    masqueradeBit: values['proxy.masqueradeBit'],
+    syncPeriodMs: values['proxy.syncPeriod'] || KUBE_PROXY_DEFAULTS.syncPeriodMs,
+    healthzBindAddress: values['http.healthzBindAddress'],
+    metricsBindAddress: values['http.metricsBindAddress'],
+    bindAddressHardFail: values['http.bindAddressHardFail'],
+    conntrack: {
+      maxPerCore: values['proxy.conntrack.maxPerCore'],
+      min: values['proxy.conntrack.min'],
+      tcpEstablishedTimeoutMs: values['proxy.conntrack.tcpEstablishedTimeout'],
+      tcpCloseWaitTimeoutMs: values['proxy.conntrack.tcpCloseWaitTimeout'],
+      tcpBeLiberal: values['proxy.conntrack.tcpBeLiberal'],
+      udpTimeoutMs: values['proxy.conntrack.udpTimeout'],
+      udpStreamTimeoutMs: values['proxy.conntrack.udpStreamTimeout'],
+    },
+  };
+}
+
+/** What the values say of the DNS server. */
+export function dnsOptions(
+  values: Values,
+  origins: Pick<Origins, 'dns.corefileText'>,
+): AgentDnsOptions {
+  const corefile = corefileOf(values, origins);
+  return {
+    ...(corefile === undefined ? {} : { corefile }),
+    clusterDomain: values['dns.clusterDomain'],
+    ttlSeconds: values['dns.ttlSeconds'],
+    address: values['dns.address'],
+    port: values['dns.port'],
+    workers: values['dns.workers'],
+    nodeLocal: values['dns.nodeLocal'],
+    transferTo: values['dns.transferTo'],
+    logClasses: new Set(values['dns.logClasses']),
+  };
+}
+
+function corefileOf(
+  values: Values,
+  { 'dns.corefileText': origin }: Pick<Origins, 'dns.corefileText'>,
+): CorefileSource | undefined {
+  const path = values['dns.corefile'];
+  if (path !== undefined) return { path };
+  const text = values['dns.corefileText'];
+  if (text === undefined) return undefined;
+  const at = origin.by === 'file' ? `${origin.place}: ` : '';
+  return { path: `${at}dns.corefileText`, text };
+}

@@ -1,0 +1,57 @@
+import { type EtcdAccess, etcdAccess } from '../../cluster/etcd/access.ts';
+import type { Access } from '../../cluster/kube/access.ts';
+import { inClusterAccess } from '../../cluster/kube/in-cluster.ts';
+import { anonymousAccess, kubeconfigAccess } from '../../cluster/kube/kubeconfig.ts';
+import type { SourceOptions } from '../cluster-sources.ts';
+import { OPTIONS, SOURCE_NAMES, type Values } from './definitions.ts';
+import { ConfigError } from './fault.ts';
+
+/** Throws ConfigError where the values name no source at all. */
+export function checkSources(values: Values): void {
+  if (SOURCE_NAMES.some((name) => values[name] !== undefined && values[name] !== false)) return;
+  const flags = SOURCE_NAMES.map((name) => `--${OPTIONS[name].flag}`);
+  const problem = `expected a source: ${flags.slice(0, -1).join(', ')} or ${flags.at(-1)}`;
+  throw new ConfigError([{ where: '', field: '', problem }]);
+}
+
+/** What the values mean; reads the files they name. Throws AccessError. */
+export function sourceOptions(values: Values): SourceOptions {
+  const manifests = values['sources.manifests.directory'];
+  const kube = accessOf(values);
+  const endpoints = values['sources.etcd.endpoints'];
+  const etcd = endpoints === undefined ? undefined : etcdOf(values, endpoints);
+  const savedState = values['savedState.file'];
+  return {
+    ...(manifests === undefined ? {} : { manifests }),
+    ...(kube === undefined ? {} : { kube }),
+    ...(etcd === undefined ? {} : { etcd }),
+    ...(savedState === '' ? {} : { savedState }),
+  };
+}
+
+function accessOf(values: Values): Access | undefined {
+  const kubeconfig = values['sources.kubernetes.kubeconfig'];
+  const server = values['sources.kubernetes.server'];
+  if (values['sources.kubernetes.inCluster']) return inClusterAccess();
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, server);
+  return server === undefined ? undefined : anonymousAccess(server);
+}
+
+/** An etcd, and what the keys of the objects there begin with. */
+export interface EtcdPlace {
+  readonly access: EtcdAccess;
+  readonly prefix: string;
+}
+
+/** What the values mean for an etcd with these endpoints; reads the files they name. Throws AccessError. */
+function etcdOf(values: Values, endpoints: readonly string[]): EtcdPlace {
+  const access = etcdAccess({
+    endpoints,
+    cacert: values['sources.etcd.cacert'],
+    cert: values['sources.etcd.cert'],
+    key: values['sources.etcd.key'],
+    username: values['sources.etcd.username'],
+    passwordFile: values['sources.etcd.passwordFile'],
+  });
+  return { access, prefix: values['sources.etcd.prefix'] };
+}
