@@ -1,4 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
+import type { ClusterObject } from '../objects.ts';
 import type { StorePart } from '../store.ts';
 import { ManifestDirectory } from './directory.ts';
 import type { ManifestError } from './parse.ts';
@@ -42,7 +43,9 @@ export class ManifestSource implements Disposable {
 
   /** Reads the directory for the first time. Throws when it can't be read at all. */
   start(): void {
-    this.#apply();
+    // File by file, so that the next can be read where the last one was: nobody follows yet.
+    const { errors } = this.#directory.scan((objects) => this.#store.apply(objects, []));
+    this.#report(errors);
     this.#watch();
     this.#rescan = setInterval(() => this.#look(), RESCAN_MS);
   }
@@ -86,7 +89,10 @@ export class ManifestSource implements Disposable {
   }
 
   #apply(): void {
-    const { changed, deleted, errors } = this.#directory.scan();
+    const changed: ClusterObject[] = [];
+    const { deleted, errors } = this.#directory.scan((objects) => {
+      for (const object of objects) changed.push(object);
+    });
     this.#report(errors);
     this.#store.apply(changed, deleted);
   }
