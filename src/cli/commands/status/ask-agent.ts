@@ -37,21 +37,17 @@ export async function askAgent(socket: string, path: string): Promise<string> {
   return promise;
 }
 
-function asFailure(error: NodeJS.ErrnoException, socket: string): Error {
-  switch (error.code) {
-    case 'ENOENT':
-    case 'ECONNREFUSED':
-      return new NotRunningError(
-        `no agent runs at ${socket} (${error.code}): expected "podwire agent", or --socket with what its --admin-socket says`,
-      );
-    case 'EACCES':
-      return new Error(`${socket} is for root alone: expected to be root (EACCES)`);
-    case 'ABORT_ERR':
-      return new Error(`the agent at ${socket} did not answer within ${TIMEOUT_MS} ms`);
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return new Error(`the agent at ${socket} ended the connection: it answers root alone`);
-    default:
-      return new Error(`${socket}: ${error.message}`);
+function asFailure({ code = '', message }: NodeJS.ErrnoException, socket: string): Error {
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+    return new NotRunningError(
+      `no agent runs at ${socket} (${code}): expected "podwire agent", or --socket with what its --admin-socket says`,
+    );
   }
+  const reasons: Readonly<Record<string, string>> = {
+    EACCES: `${socket} is for root alone: expected to be root (EACCES)`,
+    ABORT_ERR: `the agent at ${socket} did not answer within ${TIMEOUT_MS} ms`,
+    ECONNRESET: `the agent at ${socket} ended the connection: it answers root alone`,
+    EPIPE: `the agent at ${socket} ended the connection: it answers root alone`,
+  };
+  return new Error(reasons[code] ?? `${socket}: ${message}`);
 }

@@ -56,8 +56,7 @@ export function frame(text: string, columns: number, rows: number): string {
   }
   return shown
     .map((line) => {
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-      const printable = line.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
+      const printable = line.replaceAll(/\p{Cc}/gu, '?');
       return `${printable.slice(0, Math.max(1, columns))}${CLEAR_LINE}`;
     })
     .join('\r\n');
