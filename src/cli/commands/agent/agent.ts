@@ -28,7 +28,8 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
   },
 };
 
-async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig): Promise<void> {
+async function run(config: AgentConfig): Promise<void> {
+  const { values, origins, kubeProxy, overlay, warnings, files } = config;
   const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
@@ -73,6 +74,7 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
       kubeProxy,
       besideKubeProxy: values['proxy.besideKubeProxy'],
       dns: dnsOptions(values, origins),
+      overlay,
       log,
       health,
       adminSocket: values['http.adminSocket'] || undefined,
