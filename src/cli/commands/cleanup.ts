@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
-import { IptablesBackend } from '../../proxy/iptables/backend.ts';
+import { findKubeProxy } from '../../proxy/beside/kube-proxy.ts';
+import { removeOwnRules } from '../../proxy/iptables/cleanup.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
 import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 
@@ -10,13 +11,15 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   describe:
     'remove the rules podwire made in this network namespace, and only those; stop the agent first',
   builder: (yargs) => yargs.option('output', outputOption),
-  handler({ output }) {
+  async handler({ output }) {
     using nftables = NftablesBackend.open();
-    using iptables = IptablesBackend.open();
     // A process that owns the rules runs, and would miss what is taken from it.
     nftables.checkOwner();
+    const { live } = await findKubeProxy();
+    // Its chains have the same names, and it may have taken over what is there.
+    const iptables = () => (live.length > 0 ? [] : removeOwnRules());
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables.cleanup()];
+    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(

@@ -9,6 +9,7 @@ import { Store } from '../../../src/cluster/store.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
 import { parseChains } from '../../../src/iptables/chains.ts';
 import { IptablesBackend } from '../../../src/proxy/iptables/backend.ts';
+import { OWNER_MARK } from '../../../src/proxy/iptables/names.ts';
 import { FROM_NODE_JUMP } from '../../../src/proxy/iptables/node-rules.ts';
 import { DEFAULT_SETTINGS } from '../../../src/proxy/model/settings.ts';
 import { RouteTable } from '../../../src/proxy/model/table.ts';
@@ -176,6 +177,8 @@ function rulesIn(name: string, family: 4 | 6): string[] {
 function normal(chain: string, rule: string): string | undefined {
   // Ours: what the node itself sends to an external address without endpoints is refused, too.
   if (chain === 'KUBE-SERVICES' && rule === FROM_NODE_JUMP) return undefined;
+  // By which podwire knows its own.
+  if (chain === 'KUBE-PROXY-CANARY' && rule === OWNER_MARK) return undefined;
   // kube-proxy counts what goes to node ports on loopback, in a rule of its own before each.
   if (chain === 'KUBE-NODEPORTS' && rule.includes('--nfacct-name')) return undefined;
   return (
