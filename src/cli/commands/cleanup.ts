@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { cleanupOverlay } from '../../agent/overlay/apply.ts';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
 import { findKubeProxy } from '../../proxy/beside/kube-proxy.ts';
 import { removeOwnRules } from '../../proxy/iptables/cleanup.ts';
@@ -9,7 +10,7 @@ import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   command: 'cleanup',
   describe:
-    'remove the rules podwire made in this network namespace, and only those; stop the agent first',
+    'remove what podwire agent made in this network namespace, and only that; stop it first',
   builder: (yargs) => yargs.option('output', outputOption),
   async handler({ output }) {
     using nftables = NftablesBackend.open();
@@ -19,7 +20,12 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
     // Its chains have the same names, and it may have taken over what is there.
     const iptables = () => (live.length > 0 ? [] : removeOwnRules());
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables()];
+    const removed = [
+      ...NodeLocal.cleanup(),
+      ...nftables.cleanup(),
+      ...iptables(),
+      ...cleanupOverlay(),
+    ];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(
