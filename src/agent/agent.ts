@@ -11,6 +11,7 @@ import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
+import { openBackend } from './proxy-backend.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
@@ -59,7 +60,7 @@ export class Agent {
     const { log, health } = options;
     // Before anything is changed.
     await lookForKubeProxy(options);
-    const metrics = new AgentMetrics(options.version, health);
+    const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
@@ -67,8 +68,10 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
+    const { kubeProxy } = options;
+    const backend = openBackend(kubeProxy.mode, log);
     const proxy = undo.use(
-      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy, health),
+      new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -130,7 +133,7 @@ async function serveHttp(
   const { bindAddressHardFail: hardFail } = kubeProxy;
   const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
     [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
+    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, kubeProxy.mode, dns)],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
@@ -151,9 +154,14 @@ async function serveHttp(
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy({ log, health, besideKubeProxy }: AgentOptions): Promise<void> {
+async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+  const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live, rules } = found;
+  const { live } = found;
+  // Its chains of iptables are those of ours, and taken over.
+  const rules = found.rules.filter(
+    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
+  );
   if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
   if (live.length > 0) {
     health.report('beside-kube-proxy', live.join(', '));
