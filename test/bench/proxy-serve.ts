@@ -59,6 +59,7 @@ function fromServer(): Disposable {
       access: kubeconfigAccess(path),
       userAgent: 'podwire-bench',
       nodeName: NODE_NAME,
+      nodes: 'own',
       pods: 'none',
       imports: false,
       spawnDecoder,
