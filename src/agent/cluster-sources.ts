@@ -1,13 +1,16 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { NodeRegistration } from '../cluster/etcd/registration.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
+import type { Addr } from '../ipaddr/addr.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
+import { outwardAddrs } from './local-addrs.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
@@ -20,6 +23,10 @@ export interface SourceOptions {
   readonly kube?: Access;
   /** Or etcd, and what the keys of the objects begin with. */
   readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
+  /** Whether all Nodes are wanted, and not this one alone. */
+  readonly allNodes: boolean;
+  /** The node is registered in etcd, with these addresses or by default those of the default routes. */
+  readonly register?: { readonly addresses: readonly Addr[] };
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
@@ -41,6 +48,7 @@ export class ClusterSources implements Disposable {
   readonly #opened = new DisposableStack();
   #kube: ServerFollower<KubeSource> | undefined;
   #etcd: ServerFollower | undefined;
+  #registration: NodeRegistration | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
   constructor(
@@ -63,6 +71,7 @@ export class ClusterSources implements Disposable {
         ...about,
         access: kube,
         spawnDecoder,
+        nodes: options.allNodes ? 'all' : 'own',
         pods: 'none',
         imports: false,
       } as const;
@@ -81,7 +90,19 @@ export class ClusterSources implements Disposable {
         open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
         metrics: metrics.etcd,
       });
+      if (options.register !== undefined) this.#register(etcd, about, options.register.addresses);
     }
+  }
+
+  /** Changes an object, by its path in the API; undefined where there is no API server. */
+  get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
+    const kube = this.#kube;
+    return kube === undefined ? undefined : (path, patch) => kube.source.patch(path, patch);
+  }
+
+  /** What keeps the node in etcd; undefined where nothing does. */
+  get registration(): NodeRegistration | undefined {
+    return this.#registration;
   }
 
   /** Why the objects are not there yet; undefined when they are. */
@@ -106,6 +127,35 @@ export class ClusterSources implements Disposable {
 
   [Symbol.dispose](): void {
     this.#opened.dispose();
+  }
+
+  #register(
+    etcd: NonNullable<SourceOptions['etcd']>,
+    { nodeName, userAgent }: AboutNode,
+    given: readonly Addr[],
+  ): void {
+    const addresses = given.length > 0 ? given : outwardAddrs();
+    const facts = { name: nodeName, addresses: addresses.map(String) };
+    let problem: string | undefined = 'not registered yet';
+    const registration = new NodeRegistration(
+      { ...etcd, userAgent, facts },
+      {
+        onRegistered: () => {
+          problem = undefined;
+          this.#log.info(facts, 'the node is registered');
+        },
+        onError: (error) => {
+          problem = error;
+          this.#log.error({ error }, 'registration of the node');
+        },
+        onRecovered: () => {
+          problem = undefined;
+        },
+      },
+    );
+    this.#registration = this.#opened.use(registration);
+    this.#opened.use(this.#health.probe('node-not-registered', () => problem));
+    registration.start();
   }
 
   #openManifests(directory: string): void {

@@ -8,10 +8,13 @@ import { sourceProblems } from './health/source-problems.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 
-/** How long a server that says nothing is waited for before the saved state is served. */
+/** How long a server that says nothing, not even no, is waited for before the saved state is served. */
 const SILENCE_MS = 500;
 /** The same for one that is there, and may have much to say: it is about to tell what is true now. */
 const SLOW_MS = 10_000;
+/** A watch that is broken for less is made again; what is known is as good as the server's. */
+const STALE_AFTER_MS = 30_000;
+const STALE_CHECK_INTERVAL_MS = 1_000;
 
 /** Which server is followed, and how. */
 export interface ServerFollowerOptions<Source> {
@@ -38,6 +41,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   readonly #startMs = performance.now();
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  readonly #checking: NodeJS.Timeout;
   #saver: StateSaver | undefined;
 
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
@@ -59,6 +63,8 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       onError: (error) => {
         metrics.error();
         log.error({ error }, `${name}; the last good state stays in force`);
+        // One that can't be reached need not be waited for.
+        if (this.source.status.heardMs === undefined) this.#restore();
       },
       onRecovered: () => log.info({ server: origin }, `${name} is well again`),
     });
@@ -69,6 +75,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this.source.start();
     this.#saved = this.#readSaved();
     this.#waitForServer();
+    this.#checking = setInterval(() => this.#markStale(), STALE_CHECK_INTERVAL_MS).unref();
   }
 
   /** Saves what is known and not saved yet; resolves when it is on the disk. */
@@ -78,6 +85,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
 
   [Symbol.dispose](): void {
     clearTimeout(this.#waiting);
+    clearInterval(this.#checking);
     this.#probes.dispose();
     this.source[Symbol.dispose]();
   }
@@ -96,6 +104,14 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     }
   }
 
+  /** Has those who read the store know whether it may be out of date. */
+  #markStale(): void {
+    const { restoredFromMs, staleSinceMs } = this.source.status;
+    const ageMs = staleSinceMs === undefined ? 0 : Date.now() - staleSinceMs;
+    const isStale = restoredFromMs !== undefined || ageMs > STALE_AFTER_MS;
+    this.#store.markStale(this.#part, isStale);
+  }
+
   /** Serves the saved state when the server does not tell a better one in time. */
   #waitForServer(): void {
     if (this.#saved === undefined) return;
@@ -108,6 +124,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   }
 
   #restore(): void {
+    clearTimeout(this.#waiting);
     const saved = this.#saved;
     this.#saved = undefined;
     if (saved === undefined || !this.source.restore(saved.objects, saved.savedMs)) return;
@@ -117,6 +134,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       { savedState, savedAt, objects: saved.objects.length },
       `${name} does not answer; the saved state is served, which may be out of date`,
     );
+    this.#markStale();
     this.#store.isComplete = true;
   }
 
@@ -126,6 +144,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     const { objects } = this.source.status;
     const { name, origin, savedState } = this.#options;
     this.#log.info({ server: origin, objects }, `${name} was read`);
+    this.#markStale();
     this.#store.isComplete = true;
     if (savedState === undefined) return;
     this.#saver = new StateSaver(savedState, origin, this.#store, this.#part, {

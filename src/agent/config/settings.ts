@@ -1,8 +1,13 @@
 import { hostname } from 'node:os';
 import type { CorefileSource } from '../../dns/corefile/parse.ts';
 import type { AgentDnsOptions } from '../dns.ts';
-import { KUBE_PROXY_DEFAULTS, type KubeProxySettings } from '../kube-proxy/settings.ts';
+import {
+  defaultNodePortAddresses,
+  KUBE_PROXY_DEFAULTS,
+  type KubeProxySettings,
+} from '../kube-proxy/settings.ts';
 import { checkInterfaceName, nodeNameOf } from '../kube-proxy/values.ts';
+import type { OverlaySettings } from '../overlay/settings.ts';
 import type { OptionName, Values } from './definitions.ts';
 import type { Origin } from './origin.ts';
 
@@ -13,6 +18,7 @@ export type Fail = (name: OptionName, problem: string) => never;
 
 /** What the values say of the proxy. Calls `fail` for what one value alone does not show. */
 export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
+  const mode = values['proxy.mode'];
   const detectLocalMode = values['proxy.detectLocalMode'];
   const needed = (
     name: 'proxy.bridgeInterface' | 'proxy.interfaceNamePrefix',
@@ -33,7 +39,9 @@ export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
     clusterCIDRs: values['proxy.clusterCIDRs'],
     bridgeInterface: needed('proxy.bridgeInterface', 'BridgeInterface'),
     interfaceNamePrefix: needed('proxy.interfaceNamePrefix', 'InterfaceNamePrefix'),
-    nodePortAddresses: values['proxy.nodePortAddresses'],
+    mode,
+    nodePortAddresses: values['proxy.nodePortAddresses'] ?? defaultNodePortAddresses(mode),
+    localhostNodePorts: values['proxy.iptables.localhostNodePorts'],
     masqueradeAll: values['proxy.masqueradeAll'],
     masqueradeBit: values['proxy.masqueradeBit'],
     syncPeriodMs: values['proxy.syncPeriod'] || KUBE_PROXY_DEFAULTS.syncPeriodMs,
@@ -49,6 +57,27 @@ export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
       udpTimeoutMs: values['proxy.conntrack.udpTimeout'],
       udpStreamTimeoutMs: values['proxy.conntrack.udpStreamTimeout'],
     },
+  };
+}
+
+/** What the values say of the overlay; undefined for none. Calls `fail` as `proxySettings` does. */
+export function overlaySettings(values: Values, fail: Fail): OverlaySettings | undefined {
+  if (values['overlay.backend'] === 'none') return undefined;
+  const said = values['overlay.network'];
+  const network = said.length > 0 ? said : values['proxy.clusterCIDRs'];
+  if (values['overlay.masquerade'] && network.length === 0) {
+    fail('overlay.network', 'expected the networks of the pods, which are not to be masqueraded');
+  }
+  return {
+    id: values['overlay.id'],
+    port: values['overlay.port'],
+    network,
+    mtu: values['overlay.mtu'],
+    master: values['overlay.link'],
+    directRouting: values['overlay.directRouting'],
+    masquerade: values['overlay.masquerade'],
+    cniConfig: values['overlay.cniConfig'],
+    subnetFile: values['overlay.subnetFile'],
   };
 }
 

@@ -27,6 +27,10 @@ export const DEGRADED_STATES = {
     what: 'objects can not be read; the last good ones stay in force',
     todo: 'mend the fields that are named',
   },
+  'node-not-registered': {
+    what: 'other nodes may not know of this one',
+    todo: 'see whether etcd is up, can be reached, and lets the agent write below its prefix',
+  },
   'config-refused': {
     what: 'a changed configuration is wrong; the one before it stays in force',
     todo: 'mend the line and field that are named, then reload',
@@ -70,6 +74,14 @@ export const DEGRADED_STATES = {
   'listen-failed': {
     what: 'nobody can ask the agent at an address',
     todo: 'free the address and port; it is tried again',
+  },
+  'overlay-failing': {
+    what: 'packets to pods of other nodes may not find their way',
+    todo: 'see what is missing or in the way; it is tried again',
+  },
+  'overlay-node-refused': {
+    what: 'pods of a node that contradicts others, or itself, are not reached',
+    todo: 'mend its podCIDRs, addresses or annotations',
   },
   'reload-failed': {
     what: 'a part could not be made to follow a change of its configuration',
