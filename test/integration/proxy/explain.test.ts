@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KUBE_PROXY_DEFAULTS, proxyOptionsOf } from '../../../src/agent/kube-proxy/settings.ts';
 import { ManifestDirectory } from '../../../src/cluster/manifests/directory.ts';
+import { writeState } from '../../../src/cluster/saved-state/file.ts';
 import { Store } from '../../../src/cluster/store.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
@@ -194,6 +195,36 @@ describe('podwire explain packet', () => {
     expect(output).toMatch(/EndpointSlice default\/web-1 +port 8080: 2 ready/);
     expect(run('10.96.0.20', '80', '--source', '::1').output).toContain('expected an IPv4 address');
     expect(run('10.96.0.20', '0', '--source', '10.0.0.1')).toMatchObject({ status: 2 });
+  });
+
+  it('goes by what the agent has saved where no server can be asked', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    const part = new Store().part();
+    new ManifestDirectory(directory).scan((objects) => part.apply(objects, []));
+    const file = join(directory, 'cluster-state');
+    const origin = 'http://127.0.0.1:1';
+    await writeState(file, { origin, savedMs: 0, objects: [...part.objects()] });
+    const explain = (...args: string[]) => {
+      const all = ['--no-warnings', entry, 'explain', 'packet', '10.96.0.20', '80', ...args];
+      const options = {
+        encoding: 'utf8',
+        env: { ...process.env, STATE_DIRECTORY: directory },
+      } as const;
+      const from = ['--source', '10.0.0.1'];
+      const { status, stdout, stderr } = fixture.netns.run(() =>
+        spawnSync(process.execPath, [...all, ...from], options),
+      );
+      return { status, stdout, stderr };
+    };
+    const at = 'by the saved state, of http://127.0.0.1:1 at 1970-01-01T00:00:00.000Z';
+    const unnamed = explain();
+    expect(unnamed).toMatchObject({ status: 0, stderr: `podwire: no source is named: ${at}\n` });
+    expect(unnamed.stdout).toContain('from outside: forward');
+    const away = explain('--master', origin);
+    expect(away.stderr).toContain(at);
+    expect(away.stderr).toContain('ECONNREFUSED');
+    expect(away.stdout).toBe(unnamed.stdout);
+    expect(explain('--saved-state', '')).toMatchObject({ status: 2, stdout: '' });
   });
 
   it('finds every element that the packet meets, and follows one through the rules', () => {

@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram';
 import type { CommandModule } from 'yargs';
-import { checkSources } from '../../../agent/config/source-options.ts';
 import { proxyOptionsOf } from '../../../agent/kube-proxy/settings.ts';
 import type { Protocol } from '../../../cluster/objects.ts';
 import type { Addr } from '../../../ipaddr/addr.ts';
@@ -17,7 +16,7 @@ import { type PacketTrace, tracePacket } from '../../../proxy/nftables/packet-tr
 import { InjectError } from '../../../proxy/nftables/probe-inject.ts';
 import { nodeRulesIn, settingsIn } from '../../../proxy/options.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
-import { type AgentArgs, configOf, orInputError, withAgentFlags } from '../agent/options.ts';
+import { type AgentArgs, configOf, withAgentFlags } from '../agent/options.ts';
 import { readSources } from './sources.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
@@ -72,7 +71,6 @@ export const packetCommand: CommandModule<object, Args> = {
       .example('podwire explain packet 10.96.0.20 80 --manifests examples/lab', ''),
   async handler(args) {
     const { values, kubeProxy } = configOf(args);
-    orInputError(() => checkSources(values));
     const options = proxyOptionsOf(kubeProxy);
     const state = await readSources(values, kubeProxy);
     const { destination, port, protocol } = packetOf(args);
