@@ -90,7 +90,7 @@ export class ClusterSources implements Disposable {
       const { userAgent } = about;
       this.#etcd = follow({
         name: 'etcd',
-        origin: originOf(etcd.access, etcd.prefix),
+        origin: etcdOriginOf(etcd.access, etcd.prefix),
         open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
         metrics: metrics.etcd,
       });
@@ -192,7 +192,7 @@ export class ClusterSources implements Disposable {
 }
 
 /** Tells one etcd from another, however its members are listed. */
-function originOf({ endpoints }: EtcdAccess, prefix: string): string {
+export function etcdOriginOf({ endpoints }: EtcdAccess, prefix: string): string {
   const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
   return `etcd ${members.join(',')} ${prefix}`;
 }
