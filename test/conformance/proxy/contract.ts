@@ -309,7 +309,7 @@ export const CONTRACT: Readonly<Record<number, Clause>> = {
   109: clause(
     'rules that a kube-proxy left',
     beside(
-      'warns of rules that are left over, and runs',
+      'removes rules that are left over, once there are others',
       'refuses while its process is in the same network, and changes nothing',
     ),
   ),
