@@ -223,10 +223,10 @@ try {
       podwire: own,
       'kube-proxy and CoreDNS': peers,
     })) {
-      const { rssMb, rulesSeconds, nameSeconds } = figures;
-      say(
-        `${nameOf(size)}: ${who}: ${rssMb.toFixed(0)} MB, rules in ${rulesSeconds.toFixed(2)} s, DNS in ${nameSeconds.toFixed(2)} s`,
-      );
+      const { rssMb, rulesSeconds, nameSeconds, cpuSeconds } = figures;
+      const [rules, names, cpu] = [rulesSeconds, nameSeconds, cpuSeconds].map((s) => s.toFixed(2));
+      const times = `rules in ${rules} s, DNS in ${names} s, CPU ${cpu} s`;
+      say(`${nameOf(size)}: ${who}: ${rssMb.toFixed(0)} MB, ${times}`);
     }
   }
   const last = SIZES.at(-1) ?? { services: 0, endpoints: 0 };

@@ -20,13 +20,15 @@ export type Ask =
       readonly moved: number;
     };
 
-const CONFLICT = 409;
+/** There is one of that name; or its cluster IP is taken, by itself. */
+const CONFLICTS = [409, 422];
 
 /** Creates it where it is not there yet. Gives whether it was. */
 async function create(path: string, object: object): Promise<boolean> {
   const status = await call('POST', path, object);
-  if (status >= 300 && status !== CONFLICT) throw new Error(`POST ${path}: ${status}`);
-  return status === CONFLICT;
+  const isThere = CONFLICTS.includes(status);
+  if (status >= 300 && !isThere) throw new Error(`POST ${path}: ${status}`);
+  return isThere;
 }
 
 async function add(index: number, size: Size): Promise<void> {
