@@ -209,7 +209,7 @@ try {
   using api = await KubeApi.start(files, room);
   const results: { readonly ours: Figures; readonly theirs: Figures }[] = [];
   for (const size of SIZES) {
-    await api.ask({ do: 'load', size });
+    await api.ask({ do: 'store', size });
     rmSync(savedState, { force: true });
     const [own, agent] = await start(room, api, size, OURS, () => ours(api));
     // What is known is on the disk once it has ended.
