@@ -23,6 +23,8 @@ export interface SourceOptions {
   readonly kube?: Access;
   /** Or etcd, and what the keys of the objects begin with. */
   readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
+  /** Whether all Nodes are wanted, and not this one alone. */
+  readonly allNodes: boolean;
   /** The node is registered in etcd, with these addresses or by default those of the default routes. */
   readonly register?: { readonly addresses: readonly Addr[] };
   /** The file in which what it said last is kept, for a start without it. */
@@ -69,6 +71,7 @@ export class ClusterSources implements Disposable {
         ...about,
         access: kube,
         spawnDecoder,
+        nodes: options.allNodes ? 'all' : 'own',
         pods: 'none',
         imports: false,
       } as const;
@@ -89,6 +92,12 @@ export class ClusterSources implements Disposable {
       });
       if (options.register !== undefined) this.#register(etcd, about, options.register.addresses);
     }
+  }
+
+  /** Changes an object, by its path in the API; undefined where there is no API server. */
+  get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
+    const kube = this.#kube;
+    return kube === undefined ? undefined : (path, patch) => kube.source.patch(path, patch);
   }
 
   /** What keeps the node in etcd; undefined where nothing does. */

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { readKubeProxyConfig } from '../kube-proxy/config-file.ts';
 import type { KubeProxySettings } from '../kube-proxy/settings.ts';
+import type { OverlaySettings } from '../overlay/settings.ts';
 import {
   OPTION_NAMES,
   OPTIONS,
@@ -20,7 +21,7 @@ import {
   type Said,
 } from './origin.ts';
 import { resolve } from './resolve.ts';
-import { proxySettings } from './settings.ts';
+import { overlaySettings, proxySettings } from './settings.ts';
 import { CONFIG_VARIABLE, environmentLayer, flagLayer, misspelt } from './text-layers.ts';
 
 export const API_VERSION = 'podwire/v1alpha1';
@@ -49,6 +50,8 @@ export interface AgentConfig {
   readonly files: readonly ReadFile[];
   /** What the values mean for the proxy. */
   readonly kubeProxy: KubeProxySettings;
+  /** And for the overlay; undefined for none. */
+  readonly overlay: OverlaySettings | undefined;
 }
 
 /**
@@ -86,7 +89,8 @@ export function readAgentConfig({ flags, environment }: ConfigInput): AgentConfi
     throw new ConfigError([faultAt(origins[name], name, problem)]);
   };
   const kubeProxySettings = proxySettings(values, fail);
-  return { values, origins, warnings, files: file.files, kubeProxy: kubeProxySettings };
+  const overlay = overlaySettings(values, fail);
+  return { values, origins, warnings, files: file.files, kubeProxy: kubeProxySettings, overlay };
 }
 
 /** Reads a file alone, as `podwire config check` does. Throws ConfigError. */

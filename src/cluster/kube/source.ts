@@ -64,7 +64,7 @@ export class KubeSource implements ServerSource {
    * whether it was wanted: what is newer is not replaced.
    */
   restore(objects: readonly ClusterObject[], savedMs: number): boolean {
-    if (this.isSynced) return false;
+    if (this.isSynced || this.#late !== undefined) return false;
     this.#part.replace(objects);
     this.#restoredFromMs = savedMs;
     this.#staleSinceMs = savedMs;
@@ -83,6 +83,11 @@ export class KubeSource implements ServerSource {
       const reflector = this.#add(resource);
       if (this.#isStarted) void reflector.run();
     }
+  }
+
+  /** Has the server change an object. Rejects with KubeError, ConnectError or AccessError. */
+  async patch(path: string, patch: object): Promise<void> {
+    await this.#client.patch({ path, patch, signal: this.#closed.signal });
   }
 
   close(): void {

@@ -26,7 +26,8 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
   },
 };
 
-async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig): Promise<void> {
+async function run(config: AgentConfig): Promise<void> {
+  const { values, origins, kubeProxy, overlay, warnings, files } = config;
   const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
@@ -61,6 +62,7 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
       kubeProxy,
       besideKubeProxy: values['proxy.besideKubeProxy'],
       dns: dnsOptions(values, origins),
+      overlay,
       log,
       health: new HealthRegistry(),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
