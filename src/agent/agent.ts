@@ -66,7 +66,7 @@ export class Agent {
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log, health } = options;
     // Before anything is changed.
-    await lookForKubeProxy(options);
+    const isAlone = await lookForKubeProxy(options);
     const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
@@ -76,7 +76,8 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const backend = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode, log);
+    const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
@@ -171,23 +172,23 @@ async function serveHttp(
   return https;
 }
 
-/** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+/** Throws KubeProxyRunsError when one runs and is not to be borne. Whether none does. */
+async function lookForKubeProxy(options: AgentOptions): Promise<boolean> {
   const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live } = found;
-  // Its chains of iptables are those of ours, and taken over.
-  const rules = found.rules.filter(
-    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
-  );
-  if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
-  if (live.length > 0) {
-    health.report('beside-kube-proxy', live.join(', '));
-    log.warn({ live, rules }, 'kube-proxy runs on this node, too');
-  } else if (rules.length > 0) {
-    log.warn(
-      { rules },
-      'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',
-    );
+  const { live, rules } = found;
+  if (live.length === 0) {
+    // In the same mode they are taken over as they are.
+    const isOther = (rule: string) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain ');
+    const others = rules.filter(isOther);
+    if (others.length > 0) log.info({ rules: others }, LEFT_OVER);
+    return true;
   }
+  if (!besideKubeProxy) throw new KubeProxyRunsError(found);
+  health.report('beside-kube-proxy', live.join(', '));
+  log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  return false;
 }
+
+const LEFT_OVER =
+  'rules by the names of kube-proxy, which does not run; once ours are there they go';

@@ -9,6 +9,7 @@ import { ChangeTracker } from './change-tracker.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import { syncProblems } from './health/sync-problems.ts';
 import type { Logger } from './log.ts';
+import type { OpenedBackend } from './proxy-backend.ts';
 import type { ProxyMetrics } from './proxy-metrics.ts';
 
 /** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
@@ -28,6 +29,8 @@ export class NodeProxy implements Disposable {
   readonly #serviceHealth: ServiceHealth;
   readonly #backend: ProxyBackend;
   readonly #proxy: ServiceProxy;
+  /** Undefined once it has been done. */
+  #removeLeftovers: OpenedBackend['removeLeftovers'] | undefined;
   /** Of both, what was said of them last. */
   #refusal: string | undefined;
   #protection: string | undefined;
@@ -38,7 +41,7 @@ export class NodeProxy implements Disposable {
    */
   constructor(
     store: Store,
-    backend: ProxyBackend,
+    { backend, removeLeftovers }: OpenedBackend,
     options: ProxyOptions,
     log: Logger,
     metrics: ProxyMetrics,
@@ -54,6 +57,7 @@ export class NodeProxy implements Disposable {
     undo.use(this.#parts);
     this.#parts.use(backend);
     this.#backend = backend;
+    this.#removeLeftovers = removeLeftovers;
     // Before the proxy follows the store, so that what it syncs has been counted.
     this.#queued(store, [...store.services.keys()]);
     this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
@@ -140,6 +144,7 @@ export class NodeProxy implements Disposable {
     if (error === undefined) {
       this.#health.updated();
       this.#serviceHealth.apply(node);
+      this.#tidy();
     } else {
       this.#health.queued();
     }
@@ -157,6 +162,20 @@ export class NodeProxy implements Disposable {
     if (result !== undefined && result.changes !== 0) {
       const { routes } = sync;
       this.#log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
+    }
+  }
+
+  /** Once, when there are rules of ours, those that other modes left go. */
+  #tidy(): void {
+    const remove = this.#removeLeftovers;
+    if (remove === undefined) return;
+    this.#removeLeftovers = undefined;
+    try {
+      const removed = remove();
+      if (removed.length > 0) this.#log.info({ removed }, 'rules that others left are removed');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn({ error: reason }, 'rules that others left can not be removed');
     }
   }
 
