@@ -11,6 +11,8 @@ import { syncProblems } from './health/sync-problems.ts';
 import type { Logger } from './log.ts';
 import type { OpenedBackend } from './proxy-backend.ts';
 import type { ProxyMetrics } from './proxy-metrics.ts';
+import type { ProxyStatus } from './status/status.ts';
+import { SyncRecord } from './status/sync-record.ts';
 
 /** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
 const HEALTH_PERIODS = 2;
@@ -21,6 +23,8 @@ export class NodeProxy implements Disposable {
   readonly #log: Logger;
   readonly #metrics: ProxyMetrics;
   readonly #degraded: HealthRegistry;
+  /** What came of the syncs. */
+  readonly record = new SyncRecord();
   readonly #tracker = new ChangeTracker();
   readonly #parts = new DisposableStack();
   readonly #health: ProxyHealth;
@@ -79,6 +83,12 @@ export class NodeProxy implements Disposable {
     return `the kernel does not have the rules yet${reason}`;
   }
 
+  /** How it is doing, with at most so many of the Services the kernel refuses. */
+  status(quarantinedMax: number): ProxyStatus {
+    const { synced, quarantined } = this.#proxy;
+    return this.record.status({ backend: this.#backend.name, synced }, quarantined, quarantinedMax);
+  }
+
   /** What /livez answers. */
   live(): HealthReport {
     return this.#health.report();
@@ -130,13 +140,17 @@ export class NodeProxy implements Disposable {
 
   #queued(state: ClusterState, touched: readonly string[]): void {
     // Until all Services are known nothing is asked of the kernel.
-    if (state.isComplete) this.#health.queued();
+    if (state.isComplete) {
+      this.#health.queued();
+      this.record.queued();
+    }
     const counts = this.#tracker.update(state, touched);
     this.#metrics.queued(counts, this.#tracker.pending);
   }
 
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
+    this.record.synced(sync);
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
     const isApplied = error === undefined;
     for (const [state, problems] of syncProblems(sync)) this.#degraded.report(state, problems);
