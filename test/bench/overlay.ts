@@ -284,10 +284,11 @@ try {
     ],
   });
 } finally {
-  for (const child of children) child.kill('SIGKILL');
-  await Promise.all(
-    children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')),
-  );
+  for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
   for (const place of PLACES) deleteNamedNetns(`/run/netns/${nameOf(place)}`);
   rmSync(directory, { recursive: true, force: true });
 }
