@@ -20,7 +20,7 @@ import { type PacketTrace, tracePacket } from '../../../proxy/nftables/packet-tr
 import { nodeRulesIn, settingsIn } from '../../../proxy/options.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
 import { type AgentArgs, configOf, orInputError, withAgentFlags } from '../agent/options.ts';
-import { readSources } from './sources.ts';
+import { readSources } from '../sources.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 const ORIGINS = ['pod', 'host', 'outside'] as const;
