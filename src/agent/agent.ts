@@ -1,11 +1,12 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
+import type { ReloadStatus } from './config/reload-status.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
-import { HttpServer, type Routes } from './http.ts';
-import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type HttpAddresses, HttpServers } from './http-servers.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -26,6 +27,15 @@ export interface AgentOptions {
   /** Where the parts say what is wrong. */
   readonly health: HealthRegistry;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
+  /** How following the configuration file goes. */
+  readonly reloads: ReloadStatus;
+}
+
+/** What is to be otherwise while the agent runs; what is not there stays as it is. */
+export interface AgentChanges {
+  readonly proxy?: KubeProxySettings;
+  readonly http?: HttpAddresses;
+  readonly corefile?: CorefileSource;
 }
 
 /** The daemon: sources, a store, and the two that follow it. */
@@ -34,15 +44,18 @@ export class Agent {
   readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #sources: ClusterSources;
-  readonly #http: readonly HttpServer[];
+  readonly #http: HttpServers;
+  readonly #options: AgentOptions;
 
   private constructor(
+    options: AgentOptions,
     proxy: NodeProxy,
     dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
-    http: readonly HttpServer[],
+    http: HttpServers,
   ) {
+    this.#options = options;
     this.#proxy = proxy;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
@@ -60,6 +73,7 @@ export class Agent {
     // Before anything is changed.
     await lookForKubeProxy(options);
     const metrics = new AgentMetrics(options.version, health);
+    options.reloads.register(metrics.registry);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
@@ -80,22 +94,45 @@ export class Agent {
     });
     metrics.dns = dns;
     health.probe('corefile-refused', () => dns.refused);
-    let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
+    const notReady = () => sources.notReady() ?? proxy.notReady();
+    const routes = {
+      healthz: healthRoutes(proxy, notReady, metrics),
+      metrics: metricsRoutes(metrics, 'nftables', dns),
+    };
+    const http = undo.use(new HttpServers(routes, options));
     try {
       if (addresses.length > 0) {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      const notReady = () => sources.notReady() ?? proxy.notReady();
-      http = await serveHttp(options, proxy, notReady, metrics, dns);
+      await http.start(httpAddresses(options.kubeProxy), options.kubeProxy.bindAddressHardFail);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.addresses }, 'ready');
     undo.move();
-    return new Agent(proxy, dns, nodeLocal, sources, http);
+    return new Agent(options, proxy, dns, nodeLocal, sources, http);
+  }
+
+  /**
+   * Makes things otherwise while all goes on. Rejects where that can't be, such as for a port that is
+   * taken or a Corefile that is wrong; then nothing has changed.
+   */
+  async reconfigure({ proxy, http, corefile }: AgentChanges): Promise<void> {
+    const prepared = http === undefined ? undefined : await this.#http.prepare(http);
+    try {
+      if (corefile !== undefined) await this.#dns.follow(corefile);
+    } catch (error) {
+      prepared?.discard();
+      throw error;
+    }
+    // From here on nothing can be refused any more.
+    await prepared?.commit();
+    if (proxy === undefined) return;
+    setConntrackSysctls(this.#options, proxy.conntrack, cpus().length);
+    this.#proxy.reconfigure(proxyOptionsOf(proxy));
   }
 
   /** Looks whether the Corefile has changed. */
@@ -109,7 +146,7 @@ export class Agent {
     await stopDns(this.#dns, this.#nodeLocal);
     await this.#sources.stop();
     this.#proxy.close();
-    for (const http of this.#http) http.close();
+    this.#http[Symbol.dispose]();
   }
 }
 
@@ -119,35 +156,9 @@ async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): P
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
-async function serveHttp(
-  options: AgentOptions,
-  proxy: NodeProxy,
-  notReady: () => string | undefined,
-  metrics: AgentMetrics,
-  dns: AgentDns,
-): Promise<readonly HttpServer[]> {
-  const { log, health, kubeProxy } = options;
-  const { bindAddressHardFail: hardFail } = kubeProxy;
-  const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, 'nftables', dns)],
-  ];
-  using opened = new DisposableStack();
-  const https: HttpServer[] = [];
-  for (const [address, routes] of servers) {
-    if (address === undefined) continue;
-    const listenFailed = (text: string | undefined) =>
-      health.reportOne('listen-failed', `${address.host}:${address.port}`, text);
-    const onError = (error: Error) => {
-      listenFailed(error.message);
-      log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
-    };
-    const onListening = () => listenFailed(undefined);
-    const events = { hardFail, onError, onListening };
-    https.push(opened.use(await HttpServer.open(address, routes, events)));
-  }
-  opened.move();
-  return https;
+/** Where the settings have HTTP served. */
+export function httpAddresses(settings: KubeProxySettings): HttpAddresses {
+  return { healthz: settings.healthzBindAddress, metrics: settings.metricsBindAddress };
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */

@@ -5,6 +5,8 @@ const HEADERS_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 100;
 /** How soon a port that was taken is tried again; kube-proxy's period. */
 const RETRY_MS = 5_000;
+/** How long a server that moved elsewhere finishes what it was asked. */
+const RETIRE_MS = 5_000;
 
 /** An answer to a GET. */
 export interface Answer {
@@ -70,6 +72,13 @@ export class HttpServer implements Disposable {
   /** Where it listens, once it does. */
   get address(): ReturnType<Server['address']> {
     return this.#server.address();
+  }
+
+  /** Takes nothing new, and ends when it has answered what it was asked. */
+  retire(): void {
+    clearTimeout(this.#retry);
+    this.#server.close();
+    setTimeout(() => this.#server.closeAllConnections(), RETIRE_MS).unref();
   }
 
   close(): void {

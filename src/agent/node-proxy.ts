@@ -76,6 +76,12 @@ export class NodeProxy implements Disposable {
     return `the kernel does not have the rules yet${reason}`;
   }
 
+  /** Has other options from now on; the name of the node stays. */
+  reconfigure(options: ProxyOptions): void {
+    this.#health.timeoutMs = options.syncPeriodMs * HEALTH_PERIODS;
+    this.#proxy.reconfigure(options);
+  }
+
   /** What /livez answers. */
   live(): HealthReport {
     return this.#health.report();

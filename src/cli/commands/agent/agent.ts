@@ -1,7 +1,8 @@
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import type { AgentConfig } from '../../../agent/config/agent-config.ts';
-import { readConfigFile } from '../../../agent/config/document.ts';
+import { followConfig } from '../../../agent/config/follow.ts';
+import { ReloadStatus } from '../../../agent/config/reload-status.ts';
 import { dnsOptions } from '../../../agent/config/settings.ts';
 import { checkSources, sourceOptions } from '../../../agent/config/source-options.ts';
 import { HealthRegistry } from '../../../agent/health/registry.ts';
@@ -9,7 +10,7 @@ import { openLog } from '../../../agent/log.ts';
 import { MemoryKeeper } from '../../../agent/memory.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-import { type AgentArgs, configOf, orInputError, withAgentFlags } from './options.ts';
+import { type AgentArgs, orInputError, readConfig, withAgentFlags } from './options.ts';
 
 /** `podwire agent` */
 export const agentCommand: CommandModule<object, AgentArgs> = {
@@ -17,27 +18,29 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
     withAgentFlags(yargs).epilogue(
-      'PODWIRE_<FLAG> in the environment says the same as a flag, such as PODWIRE_LOG_LEVEL; flags go before it, and it goes before the file. SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
+      'PODWIRE_<FLAG> in the environment says the same as a flag, such as PODWIRE_LOG_LEVEL; flags go before it, and it goes before the file. SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read its configuration and the Corefile again.',
     ),
   async handler(args) {
-    const config = configOf(args);
-    orInputError(() => checkSources(config.values));
-    await run(config);
+    const read = (): AgentConfig => {
+      const config = readConfig(args);
+      checkSources(config.values);
+      return config;
+    };
+    await run(orInputError(read), read);
   },
 };
 
-async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig): Promise<void> {
+async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> {
+  const { values, origins, kubeProxy, warnings } = config;
   const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
-  let agent: Agent | undefined;
-  let isChanged = false;
-  const reload = (): void => {
-    log.info('looking whether the Corefile has changed');
-    agent?.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
-  };
+  const health = new HealthRegistry();
+  const reloads = new ReloadStatus();
+  let reload: (() => void) | undefined;
+  let isAskedFor = false;
   // While the agent starts, the signal is kept for later instead of ending it.
   process.on('SIGHUP', () => {
-    if (agent === undefined) isChanged = true;
+    if (reload === undefined) isAskedFor = true;
     else reload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
@@ -50,8 +53,7 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
       ended.resolve(undefined);
     });
   }
-  for (const { file, text } of files) watchConfig(file, text, (error) => ended.resolve(error));
-  agent = await Agent.start(
+  const agent = await Agent.start(
     {
       version: VERSION,
       sources: {
@@ -62,34 +64,24 @@ async function run({ values, origins, kubeProxy, warnings, files }: AgentConfig)
       besideKubeProxy: values['proxy.besideKubeProxy'],
       dns: dnsOptions(values, origins),
       log,
-      health: new HealthRegistry(),
+      health,
+      reloads,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
-  if (isChanged) reload();
+  using reloader = followConfig({ config, read, agent, log, health, reloads });
+  reload = () => {
+    log.info('looking whether the configuration or the Corefile has changed');
+    void reloader
+      .reload()
+      .then(() => agent.reload())
+      .catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+  };
+  if (isAskedFor) reload();
   const failure = await ended.promise;
+  reloader[Symbol.dispose]();
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
-}
-
-const CONFIG_INTERVAL_MS = 5_000;
-
-/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
-function watchConfig(file: string, before: string, onChange: (error: Error) => void): void {
-  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
-  const look = setInterval(() => {
-    let now: string;
-    try {
-      now = readConfigFile(file, '--config').text;
-    } catch {
-      // It is being written, or gone for good; what was read stays in force.
-      return;
-    }
-    if (now === before) return;
-    clearInterval(look);
-    onChange(new Error(`--config: ${file} has changed`));
-  }, CONFIG_INTERVAL_MS);
-  look.unref();
 }
