@@ -1,27 +1,32 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import { ManifestSource } from '../cluster/manifests/source.ts';
+import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { ServerFollower } from './server-follower.ts';
+import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
 
 /** Where the cluster's objects come from; at least one of them. */
 export interface SourceOptions {
-  /** Directory of Kubernetes YAML. Its objects go before those of the API server. */
+  /** Directory of Kubernetes YAML. Its objects go before those of a server. */
   readonly manifests?: string;
   /** A Kubernetes API server. */
   readonly kube?: Access;
+  /** Or etcd, and what the keys of the objects begin with. */
+  readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
   readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
 
-/** Who asks an API server. */
+/** Who asks a server. */
 interface AboutNode {
   readonly nodeName: string;
   readonly userAgent: string;
@@ -35,8 +40,9 @@ export class ClusterSources implements Disposable {
   readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
   #kube: ServerFollower<KubeSource> | undefined;
+  #etcd: ServerFollower | undefined;
 
-  /** Opens the sources. Throws when the manifests can't be read; an API server may be away. */
+  /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
   constructor(
     options: SourceOptions,
     about: AboutNode,
@@ -48,28 +54,41 @@ export class ClusterSources implements Disposable {
     this.#metrics = metrics;
     this.#health = health;
     if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube: access, savedState, spawnDecoder } = options;
-    if (access === undefined) return;
-    const wanted = { ...about, pods: 'none', imports: false } as const;
-    const follower = new ServerFollower(
-      this.store,
-      {
+    const { kube, etcd, savedState, spawnDecoder } = options;
+    const follow = <Source extends ServerSource>(
+      of: Omit<ServerFollowerOptions<Source>, 'savedState'>,
+    ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log, health));
+    if (kube !== undefined) {
+      const wanted = {
+        ...about,
+        access: kube,
+        spawnDecoder,
+        pods: 'none',
+        imports: false,
+      } as const;
+      this.#kube = follow({
         name: 'the API server',
-        origin: access.server.origin,
-        open: (part, events) => new KubeSource(part, { access, ...wanted, spawnDecoder }, events),
-        savedState,
+        origin: kube.server.origin,
+        open: (part, events) => new KubeSource(part, wanted, events),
         metrics: metrics.kube,
-      },
-      log,
-      health,
-    );
-    this.#kube = this.#opened.use(follower);
+      });
+    }
+    if (etcd !== undefined) {
+      const { userAgent } = about;
+      this.#etcd = follow({
+        name: 'etcd',
+        origin: originOf(etcd.access, etcd.prefix),
+        open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
+        metrics: metrics.etcd,
+      });
+    }
   }
 
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
-    const reason = this.#kube?.source.status.lastError ?? 'no answer yet';
+    const status = (this.#kube ?? this.#etcd)?.source.status;
+    const reason = status?.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
@@ -81,6 +100,7 @@ export class ClusterSources implements Disposable {
   /** Ends everything, once what is known is saved. */
   async stop(): Promise<void> {
     await this.#kube?.save();
+    await this.#etcd?.save();
     this.#opened.dispose();
   }
 
@@ -108,4 +128,10 @@ export class ClusterSources implements Disposable {
     this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
+}
+
+/** Tells one etcd from another, however its members are listed. */
+function originOf({ endpoints }: EtcdAccess, prefix: string): string {
+  const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
+  return `etcd ${members.join(',')} ${prefix}`;
 }

@@ -4,7 +4,7 @@ import { HTTP } from './options/http.ts';
 import { LOG } from './options/log.ts';
 import { NODE } from './options/node.ts';
 import { PROXY } from './options/proxy.ts';
-import { SAVED_STATE, SOURCES } from './options/sources.ts';
+import { ETCD, SAVED_STATE, SOURCES } from './options/sources.ts';
 
 /** The options of one subject, which is the first step of their paths. */
 export interface Section {
@@ -16,6 +16,7 @@ export interface Section {
 
 const ALL = {
   ...SOURCES,
+  ...ETCD,
   ...SAVED_STATE,
   ...NODE,
   ...PROXY,

@@ -1,3 +1,4 @@
+import { type EtcdAccess, etcdAccess } from '../../cluster/etcd/access.ts';
 import type { Access } from '../../cluster/kube/access.ts';
 import { inClusterAccess } from '../../cluster/kube/in-cluster.ts';
 import { anonymousAccess, kubeconfigAccess } from '../../cluster/kube/kubeconfig.ts';
@@ -17,10 +18,13 @@ export function checkSources(values: Values): void {
 export function sourceOptions(values: Values): SourceOptions {
   const manifests = values['sources.manifests.directory'];
   const kube = accessOf(values);
+  const endpoints = values['sources.etcd.endpoints'];
+  const etcd = endpoints === undefined ? undefined : etcdOf(values, endpoints);
   const savedState = values['savedState.file'];
   return {
     ...(manifests === undefined ? {} : { manifests }),
     ...(kube === undefined ? {} : { kube }),
+    ...(etcd === undefined ? {} : { etcd }),
     ...(savedState === '' ? {} : { savedState }),
   };
 }
@@ -31,4 +35,23 @@ function accessOf(values: Values): Access | undefined {
   if (values['sources.kubernetes.inCluster']) return inClusterAccess();
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, server);
   return server === undefined ? undefined : anonymousAccess(server);
+}
+
+/** An etcd, and what the keys of the objects there begin with. */
+export interface EtcdPlace {
+  readonly access: EtcdAccess;
+  readonly prefix: string;
+}
+
+/** What the values mean for an etcd with these endpoints; reads the files they name. Throws AccessError. */
+function etcdOf(values: Values, endpoints: readonly string[]): EtcdPlace {
+  const access = etcdAccess({
+    endpoints,
+    cacert: values['sources.etcd.cacert'],
+    cert: values['sources.etcd.cert'],
+    key: values['sources.etcd.key'],
+    username: values['sources.etcd.username'],
+    passwordFile: values['sources.etcd.passwordFile'],
+  });
+  return { access, prefix: values['sources.etcd.prefix'] };
 }

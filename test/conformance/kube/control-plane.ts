@@ -11,12 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { peerProgram } from '../../peers/peer.ts';
 import { type KeyPair, makeAuthority, makeCertificate } from './certificates.ts';
+import { freePorts } from './free-ports.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
@@ -309,18 +309,4 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
   // One that was stopped takes no other signal before it goes on.
   if (signal !== 'SIGKILL') child.kill('SIGCONT');
   await exited;
-}
-
-/** Ports of loopback that nobody has now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    ports.push(typeof address === 'object' && address !== null ? address.port : 0);
-  }
-  for (const server of servers) server.close();
-  return ports;
 }

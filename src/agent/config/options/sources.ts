@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { option } from '../option.ts';
-import { boolean, maybe, path, url } from '../value-type.ts';
+import { boolean, listOf, maybe, path, text, url } from '../value-type.ts';
 
 /** Where services keep what they know; systemd's StateDirectory says it, as the first of a list. */
 const [STATE_DIRECTORY = ''] = (process.env.STATE_DIRECTORY ?? '/var/lib/podwire').split(':');
@@ -11,7 +11,7 @@ export const SOURCES = {
     flag: 'manifests',
     type: maybe(path('a directory')),
     default: undefined,
-    doc: 'directory of Kubernetes YAML; its objects go before those of an API server',
+    doc: 'directory of Kubernetes YAML; its objects go before those of a server',
     change: 'live',
   }),
   'sources.kubernetes.kubeconfig': option({
@@ -37,16 +37,83 @@ export const SOURCES = {
     change: 'live',
     excludedBy: ['sources.kubernetes.kubeconfig', 'sources.kubernetes.server'],
   }),
+  'sources.etcd.endpoints': option({
+    flag: 'etcd-endpoints',
+    type: maybe(listOf(url('a URL such as https://10.0.0.1:2379', ['http:', 'https:']))),
+    default: undefined,
+    doc: 'the members of an etcd that has the objects; any of them will do',
+    change: 'live',
+    excludedBy: [
+      'sources.kubernetes.kubeconfig',
+      'sources.kubernetes.server',
+      'sources.kubernetes.inCluster',
+    ],
+  }),
 };
 
-/** What the API server said last. */
+const PREFIX = 'a path such as /podwire';
+
+/** Where in etcd the objects are, and who asks; named as etcdctl and kube-apiserver name it. */
+export const ETCD = {
+  'sources.etcd.prefix': option({
+    flag: 'etcd-prefix',
+    type: text(PREFIX, (value) => {
+      if (/^(\/[^\s/]+)+$/.test(value)) return value;
+      throw new Error(`expected ${PREFIX}, got ${JSON.stringify(value)}`);
+    }),
+    default: '/podwire',
+    doc: 'what the keys of the objects in etcd begin with',
+    change: 'live',
+  }),
+  'sources.etcd.cacert': option({
+    flag: 'etcd-cacert',
+    type: maybe(path('a file')),
+    default: undefined,
+    doc: 'the certificate authorities that etcd is trusted by',
+    change: 'live',
+  }),
+  'sources.etcd.cert': option({
+    flag: 'etcd-cert',
+    type: maybe(path('a file')),
+    default: undefined,
+    doc: 'the certificate that etcd is shown',
+    change: 'live',
+    needs: ['sources.etcd.key'],
+  }),
+  'sources.etcd.key': option({
+    flag: 'etcd-key',
+    type: maybe(path('a file')),
+    default: undefined,
+    doc: 'its key',
+    change: 'live',
+    needs: ['sources.etcd.cert'],
+  }),
+  'sources.etcd.username': option({
+    flag: 'etcd-username',
+    type: maybe(text('a name')),
+    default: undefined,
+    doc: 'the user, where etcd asks for one',
+    change: 'live',
+    needs: ['sources.etcd.passwordFile'],
+  }),
+  'sources.etcd.passwordFile': option({
+    flag: 'etcd-password-file',
+    type: maybe(path('a file')),
+    default: undefined,
+    doc: "a file with the user's password",
+    change: 'live',
+    needs: ['sources.etcd.username'],
+  }),
+};
+
+/** What the server said last. */
 export const SAVED_STATE = {
   'savedState.file': option({
     flag: 'saved-state',
     type: path('a file, or "" for none', String),
     default: join(STATE_DIRECTORY, 'cluster-state'),
     defaultDoc: "`/var/lib/podwire/cluster-state`, or that file in systemd's `StateDirectory`",
-    doc: 'file that keeps what the API server said last, for a start without it; "" for none',
+    doc: 'file that keeps what the server said last, for a start without it; "" for none',
     change: 'live',
   }),
 };

@@ -1,0 +1,26 @@
+import { decodeObject, FieldError } from '../decode.ts';
+import { prune } from '../kube/prune.ts';
+import { type ClusterObject, objectKey } from '../objects.ts';
+import type { EtcdKeys } from './keys.ts';
+
+/** The object at a key. Throws FieldError for a value that is none, or belongs elsewhere. */
+export function readEntry(keys: EtcdKeys, key: string, value: Uint8Array): ClusterObject {
+  const raw = parseJson(value);
+  const object = decodeObject(raw);
+  if (object === undefined) throw new FieldError(['kind'], 'expected a kind that podwire knows');
+  const place = keys.objectKeyOf(key);
+  if (place !== objectKey(object)) {
+    const at = keys.ofObject(object);
+    throw new FieldError(['metadata'], `it is ${objectKey(object)}, which belongs at ${at}`);
+  }
+  // Nodes are few, and what they tell one another is in their annotations.
+  return object.kind === 'Node' ? object : prune(object);
+}
+
+function parseJson(value: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString());
+  } catch (error) {
+    throw new FieldError([], `not JSON: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,85 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { loadAll } from 'js-yaml';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AgentNode, serviceYaml } from '../../conformance/kube/agent-node.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { keyOf, PREFIX } from './follow.ts';
+
+const PATIENCE = { timeout: 20_000, interval: 20 };
+const ADDRESS = '10.96.7.7';
+const NAME = 'web.default.svc.cluster.local';
+
+describe('podwire agent and etcd', () => {
+  let node: AgentNode;
+  let etcd: EtcdServer;
+  let agent: ChildProcess;
+  let state: string;
+
+  beforeAll(async () => {
+    node = await AgentNode.create('etcd');
+    etcd = await EtcdServer.start({ prefix: node.prefix });
+    state = etcd.file('state/cluster');
+  });
+  afterAll(async () => {
+    await etcd[Symbol.asyncDispose]();
+    await node[Symbol.asyncDispose]();
+  });
+
+  const start = async () => {
+    agent = await node.startAgent('--etcd-endpoints', etcd.url, '--saved-state', state);
+  };
+  const put = (name: string, clusterIP: string) => {
+    for (const object of loadAll(serviceYaml(name, clusterIP))) {
+      const { kind } = object as { kind: string };
+      const key =
+        kind === 'Service' ? keyOf(name) : `${PREFIX}/v1/endpointslices/default/${name}-1`;
+      etcd.etcdctl('put', key, JSON.stringify(object));
+    }
+  };
+  const saved = () => {
+    try {
+      return readFileSync(state, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+
+  it('makes what is put reachable and resolvable, and lets go of what is deleted', async () => {
+    await start();
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    expect(await node.rcode(NAME)).toBe('NXDOMAIN');
+    put('web', ADDRESS);
+    await expect.poll(() => node.fetch(ADDRESS), PATIENCE).toBe('pod');
+    expect(await node.resolve(NAME)).toBe(ADDRESS);
+    put('gone', '10.96.7.8');
+    await expect.poll(() => node.fetch('10.96.7.8'), PATIENCE).toBe('pod');
+    etcd.etcdctl('del', keyOf('gone'));
+    await expect.poll(() => node.rules(), PATIENCE).not.toContain('10.96.7.8');
+    const metrics = await node.metrics();
+    expect(metrics).toMatch(/^podwire_etcd_synced 1$/m);
+    expect(metrics).toMatch(/^podwire_etcd_stale_seconds 0$/m);
+  });
+
+  it('serves what was saved after a reboot without etcd, and follows it when it is back', async () => {
+    await expect.poll(saved, PATIENCE).toContain(ADDRESS);
+    await expect.poll(saved, PATIENCE).not.toContain('10.96.7.8');
+    const exited = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await exited;
+    await etcd.stop();
+    node.forgetRules();
+    expect(await node.fetch(ADDRESS)).not.toBe('pod');
+    await start();
+    await expect.poll(() => node.fetch(ADDRESS), PATIENCE).toBe('pod');
+    expect(await node.resolve(NAME)).toBe(ADDRESS);
+    expect(node.log).toContain('etcd does not answer; the saved state is served');
+    expect(await node.metrics()).toMatch(/^podwire_etcd_saved_state 1$/m);
+    await etcd.start();
+    put('later', '10.96.7.9');
+    await expect.poll(() => node.fetch('10.96.7.9'), PATIENCE).toBe('pod');
+    await expect.poll(() => node.log, PATIENCE).toContain('etcd is well again');
+    expect(await node.metrics()).toMatch(/^podwire_etcd_saved_state 0$/m);
+  });
+});
