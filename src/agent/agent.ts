@@ -2,13 +2,14 @@ import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
-import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
+import { ClusterSources, type SourceChanges, type SourceOptions } from './cluster-sources.ts';
 import type { ReloadStatus } from './config/reload-status.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import { type HttpAddresses, HttpServers } from './http-servers.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
+import type { Prepared } from './manifests-follower.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
@@ -36,6 +37,7 @@ export interface AgentChanges {
   readonly proxy?: KubeProxySettings;
   readonly http?: HttpAddresses;
   readonly corefile?: CorefileSource;
+  readonly sources?: SourceChanges;
 }
 
 /** The daemon: sources, a store, and the two that follow it. */
@@ -120,16 +122,20 @@ export class Agent {
    * Makes things otherwise while all goes on. Rejects where that can't be, such as for a port that is
    * taken or a Corefile that is wrong; then nothing has changed.
    */
-  async reconfigure({ proxy, http, corefile }: AgentChanges): Promise<void> {
-    const prepared = http === undefined ? undefined : await this.#http.prepare(http);
+  async reconfigure({ proxy, http, corefile, sources }: AgentChanges): Promise<void> {
+    const servers = http === undefined ? undefined : await this.#http.prepare(http);
+    let objects: Prepared | undefined;
     try {
+      objects = sources === undefined ? undefined : this.#sources.prepare(sources);
       if (corefile !== undefined) await this.#dns.follow(corefile);
     } catch (error) {
-      prepared?.discard();
+      servers?.discard();
+      objects?.discard();
       throw error;
     }
     // From here on nothing can be refused any more.
-    await prepared?.commit();
+    objects?.commit();
+    await servers?.commit();
     if (proxy === undefined) return;
     setConntrackSysctls(this.#options, proxy.conntrack, cpus().length);
     this.#proxy.reconfigure(proxyOptionsOf(proxy));

@@ -2,28 +2,40 @@ import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { EtcdAccess } from '../cluster/etcd/access.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
+import type { Wanted } from '../cluster/kube/resource.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
-import { ManifestSource } from '../cluster/manifests/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
+import { ManifestsFollower, type Prepared } from './manifests-follower.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
 
-/** Where the cluster's objects come from; at least one of them. */
-export interface SourceOptions {
-  /** Directory of Kubernetes YAML. Its objects go before those of a server. */
-  readonly manifests?: string;
+/** Which server is followed: at most one. */
+export interface ServerOptions {
   /** A Kubernetes API server. */
   readonly kube?: Access;
   /** Or etcd, and what the keys of the objects begin with. */
   readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
   /** The file in which what it said last is kept, for a start without it. */
   readonly savedState?: string;
+}
+
+/** Where the cluster's objects come from; at least one of them. */
+export interface SourceOptions extends ServerOptions {
+  /** Directory of Kubernetes YAML. Its objects go before those of a server. */
+  readonly manifests?: string;
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
   readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
+}
+
+/** Other sources than before; what is not there stays as it is. */
+export interface SourceChanges {
+  /** The directory, undefined for none. */
+  readonly manifests?: { readonly directory: string | undefined };
+  readonly server?: ServerOptions;
 }
 
 /** Who asks a server. */
@@ -38,9 +50,12 @@ export class ClusterSources implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
-  readonly #opened = new DisposableStack();
-  #kube: ServerFollower<KubeSource> | undefined;
-  #etcd: ServerFollower | undefined;
+  readonly #about: AboutNode & Pick<SourceOptions, 'spawnDecoder'>;
+  readonly #manifests: ManifestsFollower;
+  #server: ServerFollower | undefined;
+  /** What takes the place of the server once it has told all it has. */
+  #next: ServerFollower | undefined;
+  #needs: DnsNeeds = { pods: false, imports: false };
 
   /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
   constructor(
@@ -53,81 +68,99 @@ export class ClusterSources implements Disposable {
     this.#log = log;
     this.#metrics = metrics;
     this.#health = health;
-    if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube, etcd, savedState, spawnDecoder } = options;
-    const follow = <Source extends ServerSource>(
-      of: Omit<ServerFollowerOptions<Source>, 'savedState'>,
-    ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log, health));
-    if (kube !== undefined) {
-      const wanted = {
-        ...about,
-        access: kube,
-        spawnDecoder,
-        pods: 'none',
-        imports: false,
-      } as const;
-      this.#kube = follow({
-        name: 'the API server',
-        origin: kube.server.origin,
-        open: (part, events) => new KubeSource(part, wanted, events),
-        metrics: metrics.kube,
-      });
-    }
-    if (etcd !== undefined) {
-      const { userAgent } = about;
-      this.#etcd = follow({
-        name: 'etcd',
-        origin: originOf(etcd.access, etcd.prefix),
-        open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
-        metrics: metrics.etcd,
-      });
-    }
+    this.#about = { ...about, spawnDecoder: options.spawnDecoder };
+    // Before the server, so that its objects are those in force.
+    this.#manifests = new ManifestsFollower(this.store, log, metrics, health);
+    if (options.manifests !== undefined) this.#manifests.prepare(options.manifests).commit();
+    this.#server = this.#follow(options);
   }
 
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
-    const status = (this.#kube ?? this.#etcd)?.source.status;
-    const reason = status?.lastError ?? 'no answer yet';
+    const reason = this.#server?.source.status.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
   /** Follows from now on what DNS needs, and no more than that. */
-  serve({ pods, imports }: DnsNeeds): void {
-    this.#kube?.source.want({ pods: pods ? 'all' : 'none', imports });
+  serve(needs: DnsNeeds): void {
+    this.#needs = needs;
+    for (const each of [this.#server, this.#next]) {
+      if (each?.source instanceof KubeSource) each.source.want(wantedBy(needs));
+    }
+  }
+
+  /** Reads what other sources have. Throws when the manifests can't be read; a server may be away. */
+  prepare({ manifests, server }: SourceChanges): Prepared {
+    const prepared =
+      manifests === undefined ? undefined : this.#manifests.prepare(manifests.directory);
+    return {
+      commit: () => {
+        prepared?.commit();
+        if (server !== undefined) this.#replace(server);
+      },
+      discard: () => prepared?.discard(),
+    };
   }
 
   /** Ends everything, once what is known is saved. */
   async stop(): Promise<void> {
-    await this.#kube?.save();
-    await this.#etcd?.save();
-    this.#opened.dispose();
+    await this.#server?.save();
+    this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
-    this.#opened.dispose();
+    this.#next?.[Symbol.dispose]();
+    this.#server?.[Symbol.dispose]();
+    this.#manifests[Symbol.dispose]();
   }
 
-  #openManifests(directory: string): void {
-    const source: ManifestSource = new ManifestSource(directory, this.store.part(), {
-      onError: (error) => {
-        this.#metrics.manifestErrors(source.errors.length);
-        this.#log.error(
-          { error: error.message },
-          'manifest refused; the last good state stays in force',
-        );
-      },
-      onRecovered: () => {
-        this.#metrics.manifestErrors(0);
-        this.#log.info('manifests are well again');
-      },
+  /** Objects are only let go of when it is known which take their place. */
+  #replace(options: ServerOptions): void {
+    this.#next?.[Symbol.dispose]();
+    const before = this.#server;
+    this.#next = this.#follow(options, async () => {
+      this.#server = this.#next;
+      this.#next = undefined;
+      await before?.retire();
     });
-    this.#opened.use(source);
-    source.start();
-    const errors = () => new Map(source.errors.map((error) => [error, error]));
-    this.#opened.use(this.#health.probe('objects-refused', errors));
-    this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
+    if (this.#next !== undefined) return;
+    this.#server = undefined;
+    void before?.retire();
+    this.store.isComplete = true;
   }
+
+  #follow(
+    { kube, etcd, savedState }: ServerOptions,
+    replaces?: () => Promise<void>,
+  ): ServerFollower | undefined {
+    const { nodeName, userAgent, spawnDecoder } = this.#about;
+    const follow = (of: Omit<ServerFollowerOptions<ServerSource>, 'savedState' | 'replaces'>) =>
+      new ServerFollower(this.store, { ...of, savedState, replaces }, this.#log, this.#health);
+    if (kube !== undefined) {
+      const about = { nodeName, userAgent, spawnDecoder, access: kube };
+      return follow({
+        name: 'the API server',
+        origin: kube.server.origin,
+        open: (part, events) =>
+          new KubeSource(part, { ...about, ...wantedBy(this.#needs) }, events),
+        metrics: this.#metrics.kube,
+      });
+    }
+    if (etcd !== undefined) {
+      return follow({
+        name: 'etcd',
+        origin: originOf(etcd.access, etcd.prefix),
+        open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
+        metrics: this.#metrics.etcd,
+      });
+    }
+    return undefined;
+  }
+}
+
+function wantedBy({ pods, imports }: DnsNeeds): Omit<Wanted, 'nodeName'> {
+  return { pods: pods ? 'all' : 'none', imports };
 }
 
 /** Tells one etcd from another, however its members are listed. */

@@ -6,6 +6,7 @@ import type { Changes } from './changes.ts';
 import type { ReloadStatus } from './reload-status.ts';
 import { Reloader } from './reloader.ts';
 import { corefileOf } from './settings.ts';
+import { sourceChanges } from './source-options.ts';
 
 /** Who follows which configuration. */
 export interface Following {
@@ -48,10 +49,12 @@ export function followConfig(following: Following): Reloader {
 /** What changes of options mean for the parts of the agent. */
 function agentChanges({ live, config }: Changes): AgentChanges {
   const touches = (subject: string) => live.some((name) => name.startsWith(`${subject}.`));
+  const sources = sourceChanges(live, config.values);
   const corefile = corefileOf(config.values, config.origins);
   return {
     ...(touches('proxy') ? { proxy: config.kubeProxy } : {}),
     ...(touches('http') ? { http: httpAddresses(config.kubeProxy) } : {}),
+    ...(sources.manifests === undefined && sources.server === undefined ? {} : { sources }),
     ...(touches('dns') && corefile !== undefined ? { corefile } : {}),
   };
 }

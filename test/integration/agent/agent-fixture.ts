@@ -59,7 +59,7 @@ export class RunningAgent implements AsyncDisposable {
 
   private constructor(netns: string, args: readonly string[], directory: string) {
     this.directory = directory;
-    const command = [process.execPath, '--no-warnings', ENTRY, 'agent', '--manifests', directory];
+    const command = [process.execPath, '--no-warnings', ENTRY, 'agent'];
     const all = ['netns', 'exec', netns, ...command, ...QUIET_DNS, ...args];
     this.#child = spawn('ip', all, { stdio: ['ignore', 'ignore', 'pipe'] });
     const { stderr } = this.#child;
@@ -76,15 +76,27 @@ export class RunningAgent implements AsyncDisposable {
     objects: readonly object[],
     args: readonly string[] = [],
   ): Promise<RunningAgent> {
-    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')));
+    const directory = mkdtempSync(join(tmpdir(), 'podwire-agent-'));
+    const agent = new RunningAgent(netns, ['--manifests', directory, ...args], directory);
     agent.write(objects);
+    await agent.#started();
+    return agent;
+  }
+
+  /** The same of one whose arguments say where its objects are. */
+  static async startAlone(netns: string, args: readonly string[]): Promise<RunningAgent> {
+    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')));
+    await agent.#started();
+    return agent;
+  }
+
+  async #started(): Promise<void> {
     await vi.waitFor(
       () => {
-        if (agent.exitCode === null && !agent.logged('ready')) throw new Error(agent.told());
+        if (this.exitCode === null && !this.logged('ready')) throw new Error(this.told());
       },
       { timeout: DEADLINE_MS, interval: 20 },
     );
-    return agent;
   }
 
   get pid(): number | undefined {
@@ -119,6 +131,10 @@ export class RunningAgent implements AsyncDisposable {
   /** All it said, for failures. */
   told(): string {
     return `${this.log.map((line) => JSON.stringify(line)).join('\n')}\n${this.stderr}`;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
