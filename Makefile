@@ -56,6 +56,16 @@ bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BEN
 	@$(NODE) test/peers/build.ts kubernetes
 	@$(NODE) test/bench/proxy.ts $(BENCH)
 
+bench-agent: build ## the agent beside kube-proxy and CoreDNS by one API server (needs root)
+	@./scripts/setup.sh etcd-server
+	@$(NODE) test/peers/build.ts etcd kubernetes coredns
+	@$(NODE) test/bench/agent.ts
+
+churn: build ## 100 changes a second through a real API server, MINUTES=30 of them (needs root)
+	@./scripts/setup.sh etcd-server
+	@$(NODE) test/peers/build.ts etcd kubernetes
+	@$(NODE) test/bench/churn.ts
+
 bench-ipaddr: setup ## addresses beside ip-num, ipaddr.js and ip-address
 	@$(NODE) test/bench/ipaddr.ts
 

@@ -71,7 +71,7 @@ export class ClusterSources implements Disposable {
     this.#about = { ...about, spawnDecoder: options.spawnDecoder };
     // Before the server, so that its objects are those in force.
     this.#manifests = new ManifestsFollower(this.store, log, metrics, health);
-    if (options.manifests !== undefined) this.#manifests.prepare(options.manifests).commit();
+    if (options.manifests !== undefined) this.#manifests.start(options.manifests);
     this.#server = this.#follow(options);
   }
 

@@ -18,7 +18,7 @@ export class ManifestsFollower implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
-  #source: DisposableStack | undefined;
+  #opened: DisposableStack | undefined;
 
   constructor(store: Store, log: Logger, metrics: AgentMetrics, health: HealthRegistry) {
     this.#store = store;
@@ -28,51 +28,65 @@ export class ManifestsFollower implements Disposable {
     this.#health = health;
   }
 
+  /** Reads the first directory, before anybody follows the store. Throws PodwireError when it can't. */
+  start(directory: string): void {
+    const { opened, source } = this.#open(directory, this.#part);
+    this.#follow(directory, opened, source);
+  }
+
   /**
-   * Reads a directory, undefined for none, whose objects become all there are of manifests in `commit`, as
-   * one change. Throws PodwireError when it can't be read at all.
+   * Reads another directory, undefined for none, whose objects become all there are of manifests in
+   * `commit`, as one change. Throws PodwireError when it can't be read at all.
    */
   prepare(directory: string | undefined): Prepared {
-    if (directory === undefined) {
-      const commit = (): void => this.#replace(undefined, []);
-      return { commit, discard() {} };
-    }
+    const release = (objects: readonly ClusterObject[]): void => {
+      this.#opened?.dispose();
+      this.#opened = undefined;
+      this.#part.replace(objects);
+    };
+    if (directory === undefined) return { commit: () => release([]), discard() {} };
     const target = new HeldTarget(this.#part);
-    const opened = new DisposableStack();
-    const source: ManifestSource = opened.use(
-      new ManifestSource(directory, target, {
-        onError: (error) => {
-          this.#metrics.manifestErrors(source.errors.length);
-          const text = 'manifest refused; the last good state stays in force';
-          this.#log.error({ error: error.message }, text);
-        },
-        onRecovered: () => {
-          this.#metrics.manifestErrors(0);
-          this.#log.info('manifests are well again');
-        },
-      }),
-    );
-    source.start();
+    const { opened, source } = this.#open(directory, target);
     return {
       commit: () => {
-        const errors = () => new Map(source.errors.map((error) => [error, error]));
-        opened.use(this.#health.probe('objects-refused', errors));
-        this.#replace(opened, target.release());
-        this.#metrics.manifestErrors(source.errors.length);
-        this.#log.info({ objects: this.#store.size, manifests: directory }, 'manifests read');
+        release(target.release());
+        this.#follow(directory, opened, source);
       },
       discard: () => opened.dispose(),
     };
   }
 
   [Symbol.dispose](): void {
-    this.#source?.dispose();
+    this.#opened?.dispose();
   }
 
-  #replace(source: DisposableStack | undefined, objects: readonly ClusterObject[]): void {
-    this.#source?.dispose();
-    this.#source = source;
-    this.#part.replace(objects);
+  #open(
+    directory: string,
+    target: Pick<StorePart, 'apply'>,
+  ): { readonly opened: DisposableStack; readonly source: ManifestSource } {
+    const source: ManifestSource = new ManifestSource(directory, target, {
+      onError: (error) => {
+        this.#metrics.manifestErrors(source.errors.length);
+        const text = 'manifest refused; the last good state stays in force';
+        this.#log.error({ error: error.message }, text);
+      },
+      onRecovered: () => {
+        this.#metrics.manifestErrors(0);
+        this.#log.info('manifests are well again');
+      },
+    });
+    const opened = new DisposableStack();
+    opened.use(source);
+    source.start();
+    return { opened, source };
+  }
+
+  #follow(directory: string, opened: DisposableStack, source: ManifestSource): void {
+    this.#opened = opened;
+    const errors = () => new Map(source.errors.map((error) => [error, error]));
+    opened.use(this.#health.probe('objects-refused', errors));
+    this.#metrics.manifestErrors(source.errors.length);
+    this.#log.info({ objects: this.#store.size, manifests: directory }, 'manifests read');
   }
 }
 

@@ -106,13 +106,13 @@ export class NodeProxy implements Disposable {
       onSweep: (sweep) => {
         this.#metrics.swept(sweep);
         this.#degraded.report('conntrack-sweep-failing', undefined);
-        const { deleted, durationSeconds } = sweep;
+        const { protocol, deleted, durationSeconds } = sweep;
         if (deleted === 0) return;
-        this.#log.info({ flows: deleted, durationSeconds }, 'stale UDP flows forgotten');
+        this.#log.info({ protocol, flows: deleted, durationSeconds }, 'stale flows forgotten');
       },
       onError: ({ message }) => {
         this.#degraded.report('conntrack-sweep-failing', message);
-        this.#log.error({ error: message }, 'UDP flows can not be looked through; trying again');
+        this.#log.error({ error: message }, 'flows can not be looked through; trying again');
       },
     });
   }
@@ -141,8 +141,9 @@ export class NodeProxy implements Disposable {
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
+    const isApplied = error === undefined;
     for (const [state, problems] of syncProblems(sync)) this.#degraded.report(state, problems);
-    this.#sweeper.follow({ changes, node, isApplied: error === undefined });
+    this.#sweeper.follow({ changes, node, isApplied, departed: result?.departed });
     if (error === undefined) {
       this.#health.updated();
       this.#serviceHealth.apply(node);

@@ -81,7 +81,7 @@ export function decodeObject(value: unknown): ClusterObject | undefined {
 
 function decodeService(value: unknown): Service {
   const { metadata, spec, status } = check(serviceSchema, value);
-  const clusterIPs = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
+  const clusterIPs = spec.clusterIPs?.slice() ?? (spec.clusterIP ? [spec.clusterIP] : []);
   if (clusterIPs.length > 1 && clusterIPs.includes('None')) {
     throw new FieldError(['spec', 'clusterIPs'], 'expected "None" to stand alone');
   }
@@ -189,7 +189,8 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
       });
       const { ready, serving, terminating } = conditions;
       return {
-        addresses,
+        // A copy, for a list that grew item by item keeps room for more.
+        addresses: addresses.slice(),
         ...decodePlace(endpoint, hints),
         conditions: {
           ...(ready == null ? {} : { ready }),

@@ -41,7 +41,7 @@ export class Sharing {
     // In one order of fields, so that the engine has one shape for most of them.
     return {
       addresses,
-      conditions: this.#value(conditions),
+      conditions: sharedConditions(conditions),
       ...(nodeName === undefined ? {} : { nodeName: this.#text(nodeName) }),
       ...(podName === undefined ? {} : { podName }),
       ...(zone === undefined ? {} : { zone: this.#text(zone) }),
@@ -75,6 +75,20 @@ export class Sharing {
     this.#values.set(text, value);
     return value;
   }
+}
+
+/** All conditions there can be, each once. */
+const CONDITIONS = new Map<number, Endpoint['conditions']>();
+const ABSENT = 2;
+
+function sharedConditions(conditions: Endpoint['conditions']): Endpoint['conditions'] {
+  const { ready, serving, terminating } = conditions;
+  const digits = [ready, serving, terminating].map((is) => Number(is ?? ABSENT));
+  const at = digits.reduce((number, digit) => number * (ABSENT + 1) + digit, 0);
+  const known = CONDITIONS.get(at);
+  if (known !== undefined) return known;
+  CONDITIONS.set(at, conditions);
+  return conditions;
 }
 
 function isEmpty(record: Readonly<Record<string, string>>): boolean {

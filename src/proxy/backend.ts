@@ -1,5 +1,5 @@
 import { PodwireError } from '../errors.ts';
-import type { ServiceRoute } from './model/route.ts';
+import type { DepartedWay, ServiceRoute } from './model/route.ts';
 import type { NodeRules } from './node.ts';
 
 /** What the node should do, as a whole and as what became different. */
@@ -43,6 +43,8 @@ export interface SyncResult {
   readonly full: boolean;
   /** The routes that are not served, for the kernel refuses them. */
   readonly quarantined: readonly Quarantined[];
+  /** Ways in over UDP and SCTP that were found in the kernel and removed, as far as it tells them. */
+  readonly departed?: readonly DepartedWay[];
 }
 
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */

@@ -26,6 +26,7 @@ export class KubeApi implements Disposable {
   readonly #directory: string;
   readonly #room: Room;
   readonly #children: ChildProcess[] = [];
+  readonly #servers: ChildProcess[] = [];
   readonly #lines: AsyncIterator<string>;
   readonly #loader: ChildProcess;
 
@@ -61,9 +62,9 @@ export class KubeApi implements Disposable {
     if (done === true) throw new Error(`the API server could not be asked for ${what.do}`);
   }
 
-  /** Starts kube-proxy in the node's namespace, at its defaults but for what is needed to run here. */
-  proxy(mode: KubeMode): ChildProcess {
-    const kubeconfig = this.#write('kubeconfig', {
+  /** The path of a kubeconfig for who runs in the node's namespace. */
+  get kubeconfig(): string {
+    return this.#write('kubeconfig', {
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [
@@ -76,11 +77,25 @@ export class KubeApi implements Disposable {
       contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
       'current-context': 'bench',
     });
+  }
+
+  /** Starts a program in the node's namespace, which ends with the API server. */
+  run(command: string, ...args: readonly string[]): ChildProcess {
+    return this.#spawn('node', command, args);
+  }
+
+  /** Ends the API server, and its store with it. */
+  stop(): void {
+    for (const child of this.#servers) child.kill('SIGKILL');
+  }
+
+  /** Starts kube-proxy in the node's namespace, at its defaults but for what is needed to run here. */
+  proxy(mode: KubeMode): ChildProcess {
     const config = this.#write('kube-proxy.yaml', {
       apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
       kind: 'KubeProxyConfiguration',
       mode,
-      clientConnection: { kubeconfig },
+      clientConnection: { kubeconfig: this.kubeconfig },
       clusterCIDR: CLIENT_RANGE,
       hostnameOverride: NODE_NAME,
       conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
@@ -122,6 +137,7 @@ export class KubeApi implements Disposable {
       'initial-cluster': `default=${peer}`,
     };
     const child = this.#spawn('api', etcd() ?? 'etcd', formatFlags(flags));
+    this.#servers.push(child);
     child.stdout?.resume();
   }
 
@@ -149,6 +165,7 @@ export class KubeApi implements Disposable {
     };
     const program = peerProgram('kubernetes', 'kube-apiserver');
     const child = this.#spawn('api', program, formatFlags(flags));
+    this.#servers.push(child);
     child.stdout?.resume();
   }
 }

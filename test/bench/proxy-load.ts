@@ -1,7 +1,7 @@
-import { Agent, request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
+import { call, must, REQUESTS_AT_ONCE, servicesPath, slicesPath } from './kube-requests.ts';
 import { NODE_NAME, namespaces, type Size, serviceAt, sliceAt } from './proxy-objects.ts';
-import { API_ADDRESS, NODE_ADDRESS } from './proxy-room.ts';
+import { NODE_ADDRESS } from './proxy-room.ts';
 
 /*
  * Puts Services into a kube-apiserver, from inside its namespace, for `proxy.ts`. Each line on stdin is
@@ -20,64 +20,33 @@ export type Ask =
       readonly moved: number;
     };
 
-const REQUESTS_AT_ONCE = 24;
-const agent = new Agent({ keepAlive: true, maxSockets: REQUESTS_AT_ONCE });
+const CONFLICT = 409;
 
-function call(method: string, path: string, body?: unknown): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const request = httpsRequest(
-    {
-      agent,
-      host: API_ADDRESS,
-      port: 6443,
-      path,
-      method,
-      rejectUnauthorized: false,
-      headers: {
-        authorization: 'Bearer bench',
-        'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
-      },
-    },
-    (response) => {
-      response.on('error', reject).on('end', () => resolve(response.statusCode ?? 0));
-      response.resume();
-    },
-  );
-  request.on('error', reject);
-  request.end(body === undefined ? undefined : JSON.stringify(body));
-  return promise;
+/** Creates it where it is not there yet. Gives whether it was. */
+async function create(path: string, object: object): Promise<boolean> {
+  const status = await call('POST', path, object);
+  if (status >= 300 && status !== CONFLICT) throw new Error(`POST ${path}: ${status}`);
+  return status === CONFLICT;
 }
-
-async function must(method: string, path: string, body: unknown): Promise<void> {
-  const status = await call(method, path, body);
-  if (status >= 300) throw new Error(`${method} ${path}: ${status}`);
-}
-
-const servicesPath = (namespace: string): string => `/api/v1/namespaces/${namespace}/services`;
-const slicesPath = (namespace: string): string =>
-  `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 
 async function add(index: number, size: Size): Promise<void> {
   const [service, slice] = [serviceAt(index), sliceAt(index, size)];
-  await must('POST', servicesPath(service.metadata.namespace), service);
-  await must('POST', slicesPath(slice.metadata.namespace), slice);
+  const { name, namespace } = slice.metadata;
+  await create(servicesPath(namespace), service);
+  const path = slicesPath(namespace);
+  if (await create(path, slice)) await must('PUT', `${path}/${name}`, slice);
 }
 
+/** Has all of a size in the API server, where smaller ones or those of other endpoints may be. */
 async function load(size: Size): Promise<void> {
-  await must('POST', '/api/v1/nodes', {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: { name: NODE_NAME },
-  });
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: NODE_NAME } };
+  await create('/api/v1/nodes', node);
   await must('PATCH', `/api/v1/nodes/${NODE_NAME}/status`, {
     status: { addresses: [{ type: 'InternalIP', address: NODE_ADDRESS }] },
   });
   for (const name of namespaces()) {
-    await must('POST', '/api/v1/namespaces', {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name },
-    });
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    await create('/api/v1/namespaces', namespace);
   }
   let next = 0;
   const work = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +7,7 @@ import { rolldown } from 'rolldown';
 import { generationGet, NftablesConnection } from '../../src/netlink/nftables/connection.ts';
 import { chainList, elementList, setGet } from '../../src/netlink/nftables/list.ts';
 import { sampleOf } from './measure.ts';
+import { costOf } from './process-cost.ts';
 import { KubeApi, type KubeMode, kubeMissing } from './proxy-kube.ts';
 import { ENDPOINT_PORT, endpointAddress, manifestOf, type Size } from './proxy-objects.ts';
 import { Room } from './proxy-room.ts';
@@ -69,18 +70,6 @@ async function bundle(): Promise<string> {
   await result.write({ file, format: 'esm', codeSplitting: false });
   await result.close();
   return file;
-}
-
-/** CPU time of a process and of those it waited for, in ms, and its memory now and at most, in MB. */
-function costOf(pid: number): Pick<Figures, 'cpuMs' | 'rssMb' | 'peakMb'> {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  const ticks = stat.slice(11, 15).reduce((sum, each) => sum + Number(each), 0); // proc_pid_stat(5)
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const mb = (field: string): number =>
-    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
-  return { cpuMs: ticks * 10, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') };
 }
 
 /** Starts what stands for all endpoints, and waits until it listens. */

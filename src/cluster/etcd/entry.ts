@@ -1,6 +1,6 @@
 import { decodeObject, FieldError } from '../decode.ts';
-import { prune } from '../kube/prune.ts';
 import { type ClusterObject, objectKey } from '../objects.ts';
+import { prune } from '../prune.ts';
 import type { EtcdKeys } from './keys.ts';
 
 /** The object at a key. Throws FieldError for a value that is none, or belongs elsewhere. */

@@ -1,6 +1,6 @@
 import { decodeObject, FieldError } from '../decode.ts';
 import type { ClusterObject } from '../objects.ts';
-import { prune } from './prune.ts';
+import { prune } from '../prune.ts';
 import type { Resource } from './resource.ts';
 
 /** Marks the bookmark after which a streamed list is complete (KEP-3157). */

@@ -28,7 +28,7 @@ const WATCH_MS_MIN = 1_000;
  */
 const ABSENT_RETRY_MS = 300_000;
 /** What comes of a list after so much is decoded by another thread: it is a large one. */
-const LIST_BYTES_HERE = 256 << 10;
+const LIST_BYTES_HERE = 1 << 20;
 /** Objects that can't be read are counted up to here. */
 const UNREADABLE_MAX = 1_000;
 

@@ -98,7 +98,7 @@ describe('an object that can not be read', () => {
 
 describe('a large list', () => {
   it('is decoded by another thread, and put into the store in parts', async () => {
-    const annotations = { note: 'nobody reads this'.repeat(20) };
+    const annotations = { note: 'nobody reads this'.repeat(60) };
     services = Array.from({ length: 2_000 }, (_, index) => ({
       ...good(`s-${index}`),
       metadata: { name: `s-${index}`, namespace: 'default', annotations },

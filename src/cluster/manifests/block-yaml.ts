@@ -7,7 +7,9 @@
 /** Mappings and lists within each other; Kubernetes' types are not half as deep. */
 const DEPTH_MAX = 64;
 /** Strings that occur again, such as names of nodes, are held once; so many of them are looked for. */
-const INTERNED_MAX = 4096;
+const INTERNED_MAX = 1 << 12;
+/** The longest string that V8 copies out of another; longer ones hold on to all of it. */
+const COPIED_MAX = 12;
 
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
@@ -25,27 +27,24 @@ const INTEGER = /^(?:0|[1-9]\d{0,14})$/;
 /** What begins with a digit and is a string for every reader: addresses and prefixes. */
 const ADDRESS = /^(?:\d+\.\d+\.\d+\.\d+|[\da-f:.]*::[\da-f:.]*|[\da-f:.]+\/\d+)$/;
 
-/** It is something else than what is read here. */
-class OtherYaml extends Error {}
+/** It is something else than what is read here: for a parser of all YAML, be it right or wrong. */
+export class OtherYaml extends Error {}
 
 /**
- * The documents of a text, empty ones left out; undefined when it is to be read by a parser of all
- * YAML, be it right or wrong.
+ * The documents of a text, empty ones left out, each read when it is asked for: who has done with one
+ * before the next needs no memory for all of them. Throws OtherYaml.
  */
-export function parseBlockYaml(bytes: Buffer): unknown[] | undefined {
-  try {
-    return new Reader(bytes).documents();
-  } catch (error) {
-    if (error instanceof OtherYaml) return undefined;
-    throw error;
-  }
+export function blockYamlDocuments(bytes: Buffer): Iterable<unknown> {
+  return new Reader(bytes).documents();
 }
 
 class Reader {
   readonly #bytes: Buffer;
   /** The same, by offsets in octets: what is beyond ASCII is refused where it is met. */
   readonly #text: string;
-  readonly #interned = new Map<string, string>();
+  /** Keys and values met last, by their hashes. */
+  readonly #keys: (string | undefined)[] = Array.from({ length: INTERNED_MAX });
+  readonly #values: (string | undefined)[] = Array.from({ length: INTERNED_MAX });
   /** Where the reader is: at the first character of a line's content, or of what follows a dash. */
   #at = 0;
   /** The column of it; -1 at the end of a document, and of the text. */
@@ -57,8 +56,7 @@ class Reader {
     this.#text = bytes.toString('latin1');
   }
 
-  documents(): unknown[] {
-    const documents: unknown[] = [];
+  *documents(): Generator<unknown, void> {
     this.#seekContent();
     while (this.#at < this.#bytes.length) {
       if (this.#isSeparator()) {
@@ -67,10 +65,10 @@ class Reader {
         this.#toContent();
         continue;
       }
-      documents.push(this.#node());
+      const document = this.#node();
       if (this.#at < this.#bytes.length && !this.#isSeparator()) throw new OtherYaml();
+      yield document;
     }
-    return documents;
   }
 
   #isSeparator(): boolean {
@@ -95,11 +93,9 @@ class Reader {
     while (this.#indent === indent && !this.#isItem()) {
       const end = this.#keyEnd();
       if (end === undefined) throw new OtherYaml();
-      const key = this.#text.slice(this.#at, end);
+      const key = this.#key(end);
       // What is there twice is for the other parser to complain of.
-      if (key === '__proto__' || WORD.test(key) || Object.hasOwn(mapping, key)) {
-        throw new OtherYaml();
-      }
+      if (Object.hasOwn(mapping, key)) throw new OtherYaml();
       this.#at = end + 1;
       mapping[key] = this.#value(indent);
       if (this.#indent > indent) throw new OtherYaml();
@@ -190,14 +186,44 @@ class Reader {
     return text;
   }
 
-  /** A string of its own: one cut out of the text would hold the whole text in memory. */
+  /** The key that ends at `end`; one that is known was looked at already. */
+  #key(end: number): string {
+    const at = this.#hash(this.#at, end);
+    const known = this.#keys[at];
+    if (known !== undefined && this.#stands(known, this.#at, end)) return known;
+    const key = this.#copy(this.#at, end);
+    if (key === '__proto__' || WORD.test(key)) throw new OtherYaml();
+    this.#keys[at] = key;
+    return key;
+  }
+
   #intern(start: number, end: number): string {
-    const cut = this.#text.slice(start, end);
-    const known = this.#interned.get(cut);
-    if (known !== undefined) return known;
-    const text = this.#bytes.toString('latin1', start, end);
-    if (this.#interned.size < INTERNED_MAX) this.#interned.set(text, text);
+    const at = this.#hash(start, end);
+    const known = this.#values[at];
+    if (known !== undefined && this.#stands(known, start, end)) return known;
+    const text = this.#copy(start, end);
+    this.#values[at] = text;
     return text;
+  }
+
+  /** A number below INTERNED_MAX for what is from `start` to `end` (FNV-1a). */
+  #hash(start: number, end: number): number {
+    let hash = 0x811c9dc5;
+    for (let at = start; at < end; at += 1) {
+      hash = Math.imul(hash ^ (this.#bytes[at] ?? 0), 0x01000193);
+    }
+    return (hash ^ (hash >>> 16)) & (INTERNED_MAX - 1);
+  }
+
+  #stands(text: string, start: number, end: number): boolean {
+    return text.length === end - start && this.#text.startsWith(text, start);
+  }
+
+  /** A string of its own: one cut out of the text would hold the whole text in memory. */
+  #copy(start: number, end: number): string {
+    return end - start <= COPIED_MAX
+      ? this.#text.slice(start, end)
+      : this.#bytes.toString('latin1', start, end);
   }
 
   /** Nothing more may stand on the line. */

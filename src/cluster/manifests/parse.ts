@@ -2,7 +2,8 @@ import { loadAll, parseEvents, YAMLException } from 'js-yaml';
 import { PodwireError } from '../../errors.ts';
 import { decodeObject, FieldError, type FieldPath, formatPath } from '../decode.ts';
 import type { ClusterObject } from '../objects.ts';
-import { parseBlockYaml } from './block-yaml.ts';
+import { prune } from '../prune.ts';
+import { blockYamlDocuments, OtherYaml } from './block-yaml.ts';
 import { lineOf } from './positions.ts';
 
 /** A manifest that cannot be used: which file, which line, which field, and what was expected. */
@@ -33,14 +34,12 @@ export interface Manifest {
  * List. Throws ManifestError for the first thing that is wrong.
  */
 export function parseManifest(file: string, content: Buffer | string): Manifest {
-  const documents = parseBlockYaml(typeof content === 'string' ? Buffer.from(content) : content);
-  if (documents !== undefined) {
-    try {
-      return decodeDocuments(documents);
-    } catch (error) {
-      // The other parser knows where it stands.
-      if (!(error instanceof FieldError)) throw error;
-    }
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  try {
+    return decodeDocuments(blockYamlDocuments(bytes));
+  } catch (error) {
+    // The other parser knows more of YAML, and where what is wrong stands.
+    if (!(error instanceof OtherYaml || error instanceof FieldError)) throw error;
   }
   const text = content.toString();
   const all = documentsOf(file, text);
@@ -52,24 +51,26 @@ export function parseManifest(file: string, content: Buffer | string): Manifest 
 
 /** Decodes all objects of documents. `refuse` is told where one is wrong; without it that is thrown. */
 function decodeDocuments(
-  documents: readonly unknown[],
+  documents: Iterable<unknown>,
   refuse?: (error: FieldError, index: number, path: FieldPath) => never,
 ): Manifest {
   const objects: ClusterObject[] = [];
   const ignored: string[] = [];
-  documents.forEach((document, index) => {
-    if (document === null || document === undefined) return;
+  let index = -1;
+  for (const document of documents) {
+    index += 1;
+    if (document === null || document === undefined) continue;
     for (const { value, path } of itemsOf(document)) {
       try {
         const object = decodeObject(value);
         if (object === undefined) ignored.push(nameKind(value));
-        else objects.push(object);
+        else objects.push(prune(object));
       } catch (error) {
         if (!(error instanceof FieldError) || refuse === undefined) throw error;
         refuse(error, index, [...path, ...error.path]);
       }
     }
-  });
+  }
   return { objects, ignored };
 }
 

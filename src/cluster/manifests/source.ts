@@ -1,3 +1,4 @@
+import type { ClusterObject } from '../objects.ts';
 import type { StorePart } from '../store.ts';
 import { ManifestDirectory } from './directory.ts';
 import { DirectoryWatch } from './directory-watch.ts';
@@ -35,7 +36,9 @@ export class ManifestSource implements Disposable {
 
   /** Reads the directory for the first time. Throws when it can't be read at all. */
   start(): void {
-    this.#apply();
+    // File by file, so that the next can be read where the last one was: nobody follows yet.
+    const { errors } = this.#directory.scan((objects) => this.#store.apply(objects, []));
+    this.#report(errors);
     this.#watch = new DirectoryWatch(this.#directory.path, () => this.#look());
   }
 
@@ -59,7 +62,10 @@ export class ManifestSource implements Disposable {
   }
 
   #apply(): void {
-    const { changed, deleted, errors } = this.#directory.scan();
+    const changed: ClusterObject[] = [];
+    const { deleted, errors } = this.#directory.scan((objects) => {
+      for (const object of objects) changed.push(object);
+    });
     this.#report(errors);
     this.#store.apply(changed, deleted);
   }

@@ -1,9 +1,15 @@
 import type { Addr } from '../../ipaddr/addr.ts';
+import type { EndpointTarget } from '../model/endpoint.ts';
 import type { ServiceRoute } from '../model/route.ts';
 
-/** A way in over UDP: an address and port, or a port of the node, and who may reply. */
+/** A way in of one protocol: an address and port, or a port of the node, and who may reply. */
+export type WayIn = Pick<ServiceRoute, 'family' | 'addr' | 'port'> & {
+  readonly serving: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
+};
+
+/** The same, ready to be looked up. */
 export interface Frontend {
-  readonly route: ServiceRoute;
+  readonly way: WayIn;
   /** By `endpointKey`. */
   readonly serving: ReadonlySet<string>;
 }
@@ -37,11 +43,11 @@ export class FrontendIndex {
     return onNode !== undefined && isNodePortAddr(addr) ? onNode : undefined;
   }
 
-  put(key: string, route: ServiceRoute): void {
-    const serving = new Set((route.serving ?? []).map(({ addr, port }) => endpointKey(addr, port)));
-    const frontend = { route, serving };
+  put(key: string, way: WayIn): void {
+    const serving = new Set(way.serving.map(({ addr, port }) => endpointKey(addr, port)));
+    const frontend = { way, serving };
     this.#byKey.set(key, frontend);
-    const { addr, family, port } = route;
+    const { addr, family, port } = way;
     let ports = addr === undefined ? this.#nodePorts[family] : this.#addrs.get(addr.key);
     if (ports === undefined) {
       ports = new Map();
@@ -54,7 +60,7 @@ export class FrontendIndex {
     const frontend = this.#byKey.get(key);
     if (frontend === undefined) return;
     this.#byKey.delete(key);
-    const { addr, family, port } = frontend.route;
+    const { addr, family, port } = frontend.way;
     const ports = addr === undefined ? this.#nodePorts[family] : this.#addrs.get(addr.key);
     ports?.delete(port);
     if (addr !== undefined && ports?.size === 0) this.#addrs.delete(addr.key);

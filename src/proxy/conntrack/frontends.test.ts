@@ -50,7 +50,7 @@ const nodePort = route(undefined, 30_053, [A[0]]);
 
 describe('Frontends', () => {
   it('keeps a flow to an endpoint, and none to another or to nobody', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     expect(frontends.update(put(vip))).toBe(true);
     expect(isStale(frontends, VIP, A)).toBe(false);
     expect(isStale(frontends, VIP, B)).toBe(true);
@@ -59,13 +59,13 @@ describe('Frontends', () => {
   });
 
   it('counts all flows as stale while there is no endpoint', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     frontends.update(put(route(...VIP, [])));
     expect(isStale(frontends, VIP, A)).toBe(true);
   });
 
   it('leaves alone what was sent to another port, or past the node to a node port', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     frontends.update(put(vip));
     frontends.update(put(nodePort));
     expect(isStale(frontends, ['10.96.0.10', 54], B)).toBe(false);
@@ -75,7 +75,7 @@ describe('Frontends', () => {
   });
 
   it('gives an address of a Service the precedence over a node port', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     frontends.update(put(nodePort));
     frontends.update(put(route('192.0.2.1', 30_053, [B[0]])));
     expect(isStale(frontends, ['192.0.2.1', 30_053], B)).toBe(false);
@@ -83,7 +83,7 @@ describe('Frontends', () => {
   });
 
   it('remembers a Service that is gone until it is told to forget', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     frontends.update(put(vip));
     frontends.update(put(nodePort));
     expect(frontends.update(drop(vip))).toBe(true);
@@ -99,7 +99,7 @@ describe('Frontends', () => {
   });
 
   it('does not forget what came back and went again meanwhile', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     frontends.update(put(vip));
     frontends.update(drop(vip));
     const gone = frontends.gone();
@@ -109,8 +109,26 @@ describe('Frontends', () => {
     expect(isStale(frontends, VIP, A)).toBe(true);
   });
 
+  it('takes what the kernel had before for gone, unless it is there', () => {
+    const frontends = new Frontends('UDP');
+    const endpoints = [endpoint(A[0])];
+    expect(
+      frontends.depart([
+        { ...vip, endpoints },
+        { ...nodePort, endpoints },
+      ]),
+    ).toBe(true);
+    expect(isStale(frontends, VIP, A)).toBe(true);
+    expect(isStale(frontends, VIP, B)).toBe(false);
+    expect(isStale(frontends, ['192.0.2.1', 30_053], A)).toBe(true);
+    frontends.update(put(vip));
+    expect(frontends.depart([{ ...vip, endpoints: [endpoint(B[0])] }])).toBe(false);
+    expect(isStale(frontends, VIP, A)).toBe(false);
+    expect(frontends.depart([{ ...vip, protocol: 'SCTP', endpoints }])).toBe(false);
+  });
+
   it('says when a change is none of its business', () => {
-    const frontends = new Frontends();
+    const frontends = new Frontends('UDP');
     const tcp: ServiceRoute = { ...vip, protocol: 'TCP' };
     expect(frontends.update(put(tcp))).toBe(false);
     expect(frontends.update(drop(tcp))).toBe(false);

@@ -1,31 +1,54 @@
 import type { Addr } from '../../ipaddr/addr.ts';
 import type { FlowEnds } from '../../netlink/conntrack/scan.ts';
-import type { ServiceRoute } from '../model/route.ts';
-import { endpointKey, type Frontend, FrontendIndex } from './frontend-index.ts';
+import { type DepartedWay, routeKey, type ServiceRoute } from '../model/route.ts';
+import { endpointKey, type Frontend, FrontendIndex, type WayIn } from './frontend-index.ts';
 
 /** Ways in that are gone are remembered until a sweep is done; of more than these the first is not. */
 const GONE_MAX = 65_536;
 
+/** The protocols of which flows are kept by clients that go on for ever. */
+export type FlowProtocol = 'UDP' | 'SCTP';
+
 /**
- * Which flows over UDP lead where no Service leads any more. A flow is ours only if it was sent to the
+ * Which flows over one protocol lead where no Service leads any more. A flow is ours only if it was sent to the
  * very address and port of a Service; all others are left alone, whatever they look like.
  */
 export class Frontends {
+  readonly #protocol: FlowProtocol;
   readonly #current = new FrontendIndex();
   readonly #gone = new FrontendIndex();
 
-  /** Follows changes of routes. Gives whether any of them is about UDP. */
+  constructor(protocol: FlowProtocol) {
+    this.#protocol = protocol;
+  }
+
+  /** Follows changes of routes. Gives whether any of them is about the protocol. */
   update(changes: ReadonlyMap<string, ServiceRoute | undefined>): boolean {
     let changed = false;
     for (const [key, route] of changes) {
-      const before = this.#current.get(key)?.route;
-      const after = route?.protocol === 'UDP' ? route : undefined;
+      const before = this.#current.get(key)?.way;
+      const after = route?.protocol === this.#protocol ? route : undefined;
       if (before === undefined && after === undefined) continue;
       changed = true;
       this.#current.delete(key);
       this.#gone.delete(key);
-      if (after !== undefined) this.#current.put(key, after);
+      if (after !== undefined) this.#current.put(key, { ...after, serving: after.serving ?? [] });
       else if (before !== undefined) this.#remember(key, before);
+    }
+    return changed;
+  }
+
+  /**
+   * Takes ways in that the kernel had before us for ones that are gone, unless they are there. Gives
+   * whether there are any of the protocol.
+   */
+  depart(ways: readonly DepartedWay[]): boolean {
+    let changed = false;
+    for (const { endpoints: serving, ...way } of ways) {
+      const key = routeKey(way);
+      if (way.protocol !== this.#protocol || this.#current.get(key) !== undefined) continue;
+      this.#remember(key, { ...way, serving });
+      changed = true;
     }
     return changed;
   }
@@ -48,7 +71,7 @@ export class Frontends {
   }
 
   /**
-   * Whether a flow over UDP is one to a Service of ours and leads where none of its endpoints is: to
+   * Whether a flow over the protocol is one to a Service of ours and leads where none of its endpoints is: to
    * one that is gone, or nowhere, for it began before the rules. `isNodePortAddr` says whether node
    * ports are served on an address.
    */
@@ -62,11 +85,11 @@ export class Frontends {
     return this.#gone.find(destination, port, isNodePortAddr)?.serving.has(replier) === true;
   }
 
-  #remember(key: string, route: ServiceRoute): void {
+  #remember(key: string, way: WayIn): void {
     if (this.#gone.size >= GONE_MAX) {
       const first = this.#gone.entries().next();
       if (first.done !== true) this.#gone.delete(first.value[0]);
     }
-    this.#gone.put(key, route);
+    this.#gone.put(key, way);
   }
 }

@@ -6,9 +6,9 @@ import type { Flow } from '../../netlink/conntrack/flow.ts';
 import { flowScan } from '../../netlink/conntrack/scan.ts';
 import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import type { Netns } from '../../sys/netns.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import { type NodeRules, nodePortAddrsOf } from '../node.ts';
-import { Frontends } from './frontends.ts';
+import { type FlowProtocol, Frontends } from './frontends.ts';
 
 /** Without any change the table is looked through this often. */
 const PERIOD_MS = 300_000;
@@ -17,11 +17,16 @@ const REST_FACTOR = 4;
 const RETRY_MS = 5_000;
 /** Flows forgotten in one turn of the event loop. */
 const SLICE_FLOWS = 64;
-const IPPROTO_UDP = 17;
 const FAMILIES = [4, 6] as const;
+/** IANA's numbers. */
+const PROTOCOLS = [
+  ['UDP', 17],
+  ['SCTP', 132],
+] as const satisfies readonly (readonly [FlowProtocol, number])[];
 
 /** What one look through the table of a family came to. */
 export interface Sweep {
+  readonly protocol: FlowProtocol;
   readonly family: 4 | 6;
   readonly deleted: number;
   readonly durationSeconds: number;
@@ -39,16 +44,21 @@ export interface Synced {
   readonly changes: ReadonlyMap<string, ServiceRoute | undefined>;
   readonly node: NodeRules;
   readonly isApplied: boolean;
+  /** What the kernel had before us and lost by this. */
+  readonly departed?: readonly DepartedWay[] | undefined;
 }
 
 /**
- * Has the kernel forget UDP flows that lead to endpoints that are gone. Translation is decided once, at
- * the first packet of a flow, and a client that keeps sending keeps its flow; TCP ends by itself.
+ * Has the kernel forget flows over UDP and SCTP that lead to endpoints that are gone. Translation is
+ * decided once, at the first packet of a flow, and a client that keeps sending from its port keeps its
+ * flow; so does one over SCTP that keeps asking for an association. TCP ends by itself.
  * Each sweep compares the whole table with the routes in force, so nothing depends on seeing every
  * change (kube-proxy's pkg/proxy/conntrack).
  */
 export class ConntrackSweeper implements Disposable {
-  readonly #frontends = new Frontends();
+  readonly #frontends = PROTOCOLS.map(
+    ([protocol, number]) => [new Frontends(protocol), protocol, number] as const,
+  );
   readonly #list: AsyncConnection;
   readonly #delete: ConntrackConnection;
   readonly #localAddrs: () => readonly Addr[];
@@ -93,8 +103,11 @@ export class ConntrackSweeper implements Disposable {
   }
 
   /** Follows a sync. The sweep it may call for begins soon, together with what others call for. */
-  follow({ changes, node, isApplied }: Synced): void {
-    if (this.#frontends.update(changes)) this.#isWanted = true;
+  follow({ changes, node, isApplied, departed = [] }: Synced): void {
+    for (const [frontends] of this.#frontends) {
+      if (frontends.update(changes)) this.#isWanted = true;
+      if (frontends.depart(departed)) this.#isWanted = true;
+    }
     if (String(this.#nodePortAddrs) !== String(node.nodePortAddrs)) this.#isWanted = true;
     this.#nodePortAddrs = node.nodePortAddrs;
     this.#isApplied = isApplied;
@@ -133,16 +146,19 @@ export class ConntrackSweeper implements Disposable {
     this.#isSweeping = true;
     this.#isWanted = false;
     const start = performance.now();
-    const gone = this.#frontends.gone();
     let failed = false;
     try {
-      let isComplete = true;
-      for (const family of FAMILIES) {
-        if (this.#frontends.isEmpty) break;
-        isComplete = (await this.#sweepFamily(family)) && isComplete;
+      for (const each of this.#frontends) {
+        const [frontends] = each;
+        const gone = frontends.gone();
+        let isComplete = true;
+        for (const family of FAMILIES) {
+          if (frontends.isEmpty) break;
+          isComplete = (await this.#sweepFamily(family, each)) && isComplete;
+        }
+        if (isComplete) frontends.forget(gone);
+        else this.#isWanted = true;
       }
-      if (isComplete) this.#frontends.forget(gone);
-      else this.#isWanted = true;
     } catch (error) {
       failed = true;
       this.#isWanted = true;
@@ -162,13 +178,15 @@ export class ConntrackSweeper implements Disposable {
   }
 
   /** Whether it came to the end of what was stale. */
-  async #sweepFamily(family: 4 | 6): Promise<boolean> {
+  async #sweepFamily(family: 4 | 6, [frontends, protocol, number]: Swept): Promise<boolean> {
     const start = performance.now();
     const isNodePortAddr = this.#nodePortTest();
-    const filter = { family, original: { protocol: IPPROTO_UDP } } as const;
+    const filter = { family, original: { protocol: number } } as const;
     const flows = await flowScan(this.#list, filter, (ends) =>
-      this.#frontends.isStale(ends, isNodePortAddr),
+      frontends.isStale(ends, isNodePortAddr),
     );
+    const isStale = (flow: Flow): boolean =>
+      flow.original.protocol === number && isOurs(flow, frontends, isNodePortAddr);
     let deleted = 0;
     let isComplete = true;
     for (let at = 0; at < flows.length; at += SLICE_FLOWS) {
@@ -179,25 +197,11 @@ export class ConntrackSweeper implements Disposable {
         break;
       }
       const slice = flows.slice(at, at + SLICE_FLOWS);
-      deleted += slice.filter((flow) => this.#forget(flow, isNodePortAddr)).length;
+      deleted += slice.filter((flow) => isStale(flow) && flowDelete(this.#delete, flow)).length;
     }
     const durationSeconds = (performance.now() - start) / 1000;
-    this.#events.onSweep?.({ family, deleted, durationSeconds });
+    this.#events.onSweep?.({ protocol, family, deleted, durationSeconds });
     return isComplete;
-  }
-
-  /** Has the kernel forget a flow that is ours and still stale. */
-  #forget(flow: Flow, isNodePortAddr: (addr: Addr) => boolean): boolean {
-    const { original, reply, zone } = flow;
-    const ends = {
-      destination: original.destination,
-      destinationPort: original.destinationPort ?? 0,
-      replySource: reply.source,
-      replySourcePort: reply.sourcePort ?? 0,
-    };
-    // Our rules are in the default zone; flows of other zones are of somebody else's network.
-    if (zone !== 0 || original.protocol !== IPPROTO_UDP) return false;
-    return this.#frontends.isStale(ends, isNodePortAddr) && flowDelete(this.#delete, flow);
   }
 
   #nodePortTest(): (addr: Addr) => boolean {
@@ -205,4 +209,24 @@ export class ConntrackSweeper implements Disposable {
     const keys = new Set(addrs.map(({ key }) => key));
     return (addr) => keys.has(addr.key);
   }
+}
+
+/** The frontends of a protocol, with its name and number. */
+type Swept = readonly [Frontends, FlowProtocol, number];
+
+/** Whether a flow is one of ours, and still stale. */
+function isOurs(
+  { original, reply, zone }: Flow,
+  frontends: Frontends,
+  isNodePortAddr: (addr: Addr) => boolean,
+): boolean {
+  // Our rules are in the default zone; flows of other zones are of somebody else's network.
+  if (zone !== 0) return false;
+  const ends = {
+    destination: original.destination,
+    destinationPort: original.destinationPort ?? 0,
+    replySource: reply.source,
+    replySourcePort: reply.sourcePort ?? 0,
+  };
+  return frontends.isStale(ends, isNodePortAddr);
 }

@@ -41,10 +41,27 @@ export interface ServiceRoute {
   /** Who may connect; undefined: everybody. Others are dropped, whoever they are. */
   readonly sources: readonly Prefix[] | undefined;
   /**
-   * Of a UDP port: all endpoints that answer, whatever policies and hints say. A flow that leads to one
-   * of them goes on, as a TCP connection would; one that leads elsewhere is stale.
+   * Of a UDP or SCTP port: all endpoints that answer, whatever policies and hints say. A flow that leads
+   * to one of them goes on, as a TCP connection would; one that leads elsewhere is stale.
    */
-  readonly serving?: readonly EndpointTarget[];
+  readonly serving?: readonly EndpointTarget[] | undefined;
+}
+
+/** A route as it is planned. */
+export interface PlannedRoute extends ServiceRoute {
+  /** What `routeKey` says of it. */
+  readonly key: string;
+  /** The Service it belongs to: `namespace/name`. */
+  readonly service: string;
+}
+
+/**
+ * A way in that the kernel had from whoever ran here before, and that is not desired. Flows over it may
+ * be left.
+ */
+export interface DepartedWay extends Pick<ServiceRoute, 'family' | 'addr' | 'protocol' | 'port'> {
+  /** Where it led. */
+  readonly endpoints: readonly Pick<EndpointTarget, 'addr' | 'port'>[];
 }
 
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -67,7 +84,7 @@ export function routesOf(
   service: Service,
   slices: readonly EndpointSlice[],
   settings: ModelSettings,
-): ServiceRoute[] {
+): PlannedRoute[] {
   if (!isServed(service, settings)) return [];
   const clusterIPs = addrsOf(service.clusterIPs);
   return FAMILIES.flatMap((family) => {
@@ -103,33 +120,41 @@ function portRoutes(
   outer: OuterAddrs,
   slices: readonly EndpointSlice[],
   settings: ModelSettings,
-): ServiceRoute[] {
+): PlannedRoute[] {
   const { family } = clusterIP;
-  const name = portName(service, port);
+  const { namespace, name } = service.metadata;
   const pools = poolsOf(service, port, family, slices, settings);
   const { protocol } = port;
-  const { serving } = pools;
-  const shared = { name, family, protocol, ...(protocol === 'UDP' ? { serving } : {}) };
+  const shared = {
+    service: `${namespace}/${name}`,
+    name: portName(service, port),
+    family,
+    protocol,
+    serving: protocol === 'TCP' ? undefined : pools.serving,
+  };
   const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
-  const external = externalWays(service, pools, detects(settings, family));
-  const route = (entry: Entry, addr: Addr | undefined): ServiceRoute => ({
+  const innerWays = clusterIPWays(inner, settings, family);
+  const outerWays = externalWays(service, pools, detects(settings, family));
+  const route = (
+    entry: Entry,
+    addr: Addr | undefined,
+    number = port.port,
+    sources?: readonly Prefix[],
+  ): PlannedRoute => ({
+    key: routeKey({ family, addr, protocol, port: number }),
     ...shared,
     entry,
     addr,
-    port: port.port,
-    ways: external,
-    sources: undefined,
+    port: number,
+    ways: entry === 'cluster-ip' ? innerWays : outerWays,
+    sources,
   });
-  const routes: ServiceRoute[] = [
-    { ...route('cluster-ip', clusterIP), ways: clusterIPWays(inner, settings, family) },
-  ];
+  const routes = [route('cluster-ip', clusterIP)];
   for (const addr of outer.external) routes.push(route('external-ip', addr));
   for (const addr of outer.balancer) {
-    routes.push({ ...route('load-balancer', addr), sources: sourcesOf(service, addr, settings) });
+    routes.push(route('load-balancer', addr, port.port, sourcesOf(service, addr, settings)));
   }
-  if (port.nodePort !== undefined) {
-    routes.push({ ...route('node-port', undefined), port: port.nodePort });
-  }
+  if (port.nodePort !== undefined) routes.push(route('node-port', undefined, port.nodePort));
   return routes;
 }
 
@@ -167,7 +192,7 @@ function poolsOf(
     cluster: pool('cluster', cluster, 'reject'),
     local: pool('local', localChoice(candidates).endpoints, cluster.length > 0 ? 'drop' : 'reject'),
     serving:
-      port.protocol === 'UDP' ? candidates.filter(({ isServing }) => isServing).map(targetOf) : [],
+      port.protocol === 'TCP' ? [] : candidates.filter(({ isServing }) => isServing).map(targetOf),
   };
 }
 
@@ -182,12 +207,8 @@ function clusterIPWays(
   family: 4 | 6,
 ): Readonly<Record<Origin, Way>> {
   const all = settings.masqueradeAll;
-  const others = all || detects(settings, family);
-  return {
-    pod: { pool, masquerade: all },
-    host: { pool, masquerade: others },
-    outside: { pool, masquerade: others },
-  };
+  const others = { pool, masquerade: all || detects(settings, family) };
+  return { pod: { pool, masquerade: all }, host: others, outside: others };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ClusterState } from '../../cluster/store.ts';
-import { routeKey, routesOf, type ServiceRoute, sameRoute } from './route.ts';
+import { type PlannedRoute, routesOf, type ServiceRoute, sameRoute } from './route.ts';
 import type { ModelSettings } from './settings.ts';
 
 /** Two Services that want one address, protocol and port; the first by name has it. */
@@ -14,19 +14,17 @@ export interface RouteChanges {
   readonly routes: ReadonlyMap<string, ServiceRoute | undefined>;
 }
 
-/** One Service's routes by their keys. */
-type Routes = ReadonlyMap<string, ServiceRoute>;
-
 /**
  * All routes of the cluster, kept up to date Service by Service: a change costs what it touches,
  * whatever the size of the cluster.
  */
 export class RouteTable {
   #settings: ModelSettings;
-  readonly #byService = new Map<string, Routes>();
-  /** Who wants a key: Services in the order of their names. The first has it. */
-  readonly #claims = new Map<string, readonly string[]>();
-  readonly #contested = new Set<string>();
+  /** Lists, for most Services have a route or two, and a map of so few takes ten times as much. */
+  readonly #byService = new Map<string, readonly PlannedRoute[]>();
+  readonly #inForce = new Map<string, PlannedRoute>();
+  /** Where several Services want a key: what they want, in the order of their names. The first has it. */
+  readonly #contested = new Map<string, readonly PlannedRoute[]>();
   readonly #changed = new Set<string>();
 
   constructor(settings: ModelSettings) {
@@ -36,22 +34,22 @@ export class RouteTable {
   /** Plans everything again, for other settings. */
   reset(settings: ModelSettings, state: ClusterState): void {
     this.#settings = settings;
-    this.update(state, [...new Set([...this.#byService.keys(), ...state.services.keys()])]);
+    this.update(state, new Set([...this.#byService.keys(), ...state.services.keys()]));
   }
 
   /** Plans the Services that changed again. */
-  update(state: ClusterState, touched: readonly string[]): void {
-    for (const key of touched) {
-      const before = this.#byService.get(key);
-      const after = this.#plan(state, key);
-      if (after.size === 0) this.#byService.delete(key);
-      else this.#byService.set(key, after);
-      for (const [at, route] of before ?? []) {
-        const other = after.get(at);
-        if (other === undefined) this.#unclaim(at, key);
-        else if (!sameRoute(route, other)) this.#changed.add(at);
+  update(state: ClusterState, touched: Iterable<string>): void {
+    for (const service of touched) {
+      const before = this.#byService.get(service) ?? [];
+      const planned = this.#plan(state, service);
+      const after = before.length === 0 ? planned : keepSame(before, planned);
+      if (after.length === 0) this.#byService.delete(service);
+      else this.#byService.set(service, after);
+      if (before.length > 0) {
+        const kept = new Set(after.map(({ key }) => key));
+        for (const { key } of before) if (!kept.has(key)) this.#claim(key, service, undefined);
       }
-      for (const at of after.keys()) if (before?.has(at) !== true) this.#claim(at, key);
+      for (const route of after) this.#claim(route.key, service, route);
     }
   }
 
@@ -62,30 +60,24 @@ export class RouteTable {
 
   /** How many routes are in force. */
   get routeCount(): number {
-    return this.#claims.size;
+    return this.#inForce.size;
   }
 
   /** The route in force for a key of `routeKey`. */
   get(key: string): ServiceRoute | undefined {
-    const [service = ''] = this.#claims.get(key) ?? [];
-    return this.#byService.get(service)?.get(key);
+    return this.#inForce.get(key);
   }
 
   /** All routes in force, with their keys. */
-  *routes(): Generator<readonly [string, ServiceRoute], undefined> {
-    for (const key of this.#claims.keys()) {
-      const route = this.get(key);
-      if (route !== undefined) yield [key, route];
-    }
+  routes(): Iterable<readonly [string, ServiceRoute]> {
+    return this.#inForce;
   }
 
   /** Who lost, and to whom. */
   conflicts(): Conflict[] {
-    return [...this.#contested].flatMap((key) => {
-      const [first = '', ...others] = this.#claims.get(key) ?? [];
-      const name = (service: string) => this.#byService.get(service)?.get(key)?.name ?? service;
-      return others.map((loser) => ({ winner: name(first), loser: name(loser) }));
-    });
+    return [...this.#contested.values()].flatMap(([first, ...others]) =>
+      others.map(({ name }) => ({ winner: first?.name ?? '', loser: name })),
+    );
   }
 
   /** Gives the changes since the last call, and forgets them. */
@@ -95,39 +87,45 @@ export class RouteTable {
     return { routes };
   }
 
-  #plan(state: ClusterState, key: string): Routes {
+  #plan(state: ClusterState, key: string): readonly PlannedRoute[] {
     const service = state.services.get(key);
-    if (service === undefined) return new Map();
+    if (service === undefined) return [];
     const { namespace, name } = service.metadata;
     const routes = routesOf(service, state.slicesOf(namespace, name), this.#settings);
-    const byKey = new Map<string, ServiceRoute>();
-    for (const route of routes) {
-      const at = routeKey(route);
-      // One Service can name an address twice; the kind that comes first holds.
-      if (!byKey.has(at)) byKey.set(at, route);
-    }
-    return byKey;
+    if (routes.length < 2) return routes;
+    // One Service can name an address twice; the kind that comes first holds.
+    const keys = new Set<string>();
+    return routes.filter((route) => keys.size < keys.add(route.key).size);
   }
 
-  #claim(at: string, service: string): void {
-    const claims = this.#claims.get(at) ?? [];
-    this.#setClaims(at, claims, [...claims, service].sort());
+  /** Has a Service want `route` for a key, or nothing any more. */
+  #claim(key: string, service: string, route: PlannedRoute | undefined): void {
+    const before = this.#inForce.get(key);
+    if (before === route) return;
+    const all = this.#contested.get(key) ?? (before === undefined ? [] : [before]);
+    const others = all.filter((each) => each.service !== service);
+    const claims = route === undefined ? others : [...others, route].sort(byService);
+    if (claims.length > 1) this.#contested.set(key, claims);
+    else this.#contested.delete(key);
+    const [after] = claims;
+    if (after === undefined) this.#inForce.delete(key);
+    else this.#inForce.set(key, after);
+    if (before !== after) this.#changed.add(key);
   }
+}
 
-  #unclaim(at: string, service: string): void {
-    const claims = this.#claims.get(at) ?? [];
-    this.#setClaims(
-      at,
-      claims,
-      claims.filter((each) => each !== service),
-    );
-  }
+function byService(a: PlannedRoute, b: PlannedRoute): number {
+  return a.service < b.service ? -1 : 1;
+}
 
-  #setClaims(at: string, before: readonly string[], after: readonly string[]): void {
-    if (after.length === 0) this.#claims.delete(at);
-    else this.#claims.set(at, after);
-    if (after.length > 1) this.#contested.add(at);
-    else this.#contested.delete(at);
-    if (before[0] !== after[0]) this.#changed.add(at);
-  }
+/** What is planned, with what means the same as before as it was before. */
+function keepSame(
+  before: readonly PlannedRoute[],
+  planned: readonly PlannedRoute[],
+): readonly PlannedRoute[] {
+  const known = new Map(before.map((route) => [route.key, route]));
+  return planned.map((route) => {
+    const old = known.get(route.key);
+    return old !== undefined && sameRoute(old, route) ? old : route;
+  });
 }

@@ -14,7 +14,7 @@ import {
   type Quarantined,
   type SyncResult,
 } from '../backend.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import { readTable } from './actual.ts';
 import { watchTables } from './drift.ts';
 import { FAMILIES, type IpFamily, TABLE } from './names.ts';
@@ -39,6 +39,7 @@ export class NftablesBackend implements ProxyBackend {
   /** What was, for the numbers in it. */
   #previous: ReadonlyMap<IpFamily, TableSync> | undefined;
   #quarantined = new Map<string, Quarantined>();
+  readonly #departed: DepartedWay[] = [];
   /** The generation of the ruleset at which the kernel has what we think; undefined: no telling. */
   #generation: number | undefined;
   #watching = false;
@@ -82,7 +83,8 @@ export class NftablesBackend implements ProxyBackend {
     const full = this.#tables === undefined;
     try {
       const changes = full ? this.#load(desired) : this.#update(desired);
-      return { changes, full, quarantined: [...this.#quarantined.values()] };
+      const quarantined = [...this.#quarantined.values()];
+      return { changes, full, quarantined, departed: this.#departed.splice(0) };
     } catch (error) {
       this.#forget();
       throw error;
@@ -201,15 +203,18 @@ export class NftablesBackend implements ProxyBackend {
     const generation = generationGet(this.#connection);
     const batch = new Batch(this.#connection);
     const tables = new Map<IpFamily, TableSync>();
+    const departed: DepartedWay[] = [];
     for (const family of FAMILIES) {
       const table = new TableSync(family);
       const actual = readTable(this.#connection, family);
       const previous = this.#previous?.get(family);
-      table.adopt(batch, actual, { node: desired.node, routes, flags: this.#flags, previous });
+      const adoption = { node: desired.node, routes, flags: this.#flags, previous };
+      departed.push(...table.adopt(batch, actual, adoption));
       tables.set(family, table);
     }
     const { length } = batch;
     batch.commit();
+    this.#departed.push(...departed);
     this.#tables = tables;
     this.#generation = length === 0 ? generation : generation + 1;
     return length;

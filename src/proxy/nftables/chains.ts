@@ -128,8 +128,9 @@ function straysChain(family: IpFamily): ChainSpec {
     name: CHAIN.strays,
     comment: 'cluster IPs at ports that no Service has',
     rules: [
+      // Whether a map has a key can't be asked before Linux 6.3; what it holds may go where it goes anyway.
       ...[SET.clusterIPs, SET.externalIPs, SET.externalIPsShort].map((set) =>
-        rule('a Service', ...loadServiceKey(family), lookup(set, 0), verdict(RETURN)),
+        rule('a Service', ...lookUpTarget(family, set), verdict(RETURN)),
       ),
       rule('nobody', verdict(goTo(CHAIN.refuse))),
     ],
@@ -359,16 +360,15 @@ function postroutingChain(family: IpFamily, { masqueradeBit }: NodeRules): Chain
 
 /** Looks address, protocol and port up, and goes on in `chain` with what the map says. */
 function leads(family: IpFamily, set: string, chain: string): RuleSpec {
-  return rule(
-    `in ${set}`,
-    ...loadServiceKey(family),
-    lookupMap(set, 0, 0),
-    storeMeta('priority', 0),
-    verdict(goTo(chain)),
-  );
+  return rule(`in ${set}`, ...lookUpTarget(family, set), verdict(goTo(chain)));
 }
 
-/** The same for ports of the node. */
+/** Looks address, protocol and port up, and gives the packet's priority what the map says. */
+function lookUpTarget(family: IpFamily, set: string): Expression[] {
+  return [...loadServiceKey(family), lookupMap(set, 0, 0), storeMeta('priority', 0)];
+}
+
+/** `leads` for ports of the node. */
 function nodePortLeads(family: IpFamily, node: NodeRules, set: string, chain: string): RuleSpec {
   return rule(
     `in ${set}`,

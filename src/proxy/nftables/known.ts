@@ -86,15 +86,19 @@ export function endpointAt(
   return { addr: Addr.fromBytes(value.subarray(0, bytes)), port };
 }
 
-/** The sets whose elements lead to a pool. */
-const LEAD_SETS: readonly string[] = [
+/** The sets of node ports whose elements lead to a pool. */
+export const PORT_LEAD_SETS: readonly string[] = [
+  SET.nodePorts,
+  SET.nodePortsLocal,
+  SET.nodePortsShort,
+];
+/** All sets whose elements lead to a pool. */
+export const LEAD_SETS: readonly string[] = [
   SET.clusterIPs,
   SET.externalIPs,
   SET.externalIPsLocal,
   SET.externalIPsShort,
-  SET.nodePorts,
-  SET.nodePortsLocal,
-  SET.nodePortsShort,
+  ...PORT_LEAD_SETS,
 ];
 const SHORT_SETS: readonly string[] = [SET.externalIPsShort, SET.nodePortsShort];
 

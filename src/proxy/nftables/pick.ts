@@ -34,25 +34,32 @@ export class ClassesExhaustedError extends PodwireError {
   }
 }
 
+/** A class in use. */
+interface Class {
+  readonly classId: number;
+  readonly pick: Pick;
+}
+
 /** Which class stands for which chain. A class lives as long as a pool uses it. */
 export class ClassTable {
-  readonly #byChain = new Map<string, number>();
+  readonly #byChain = new Map<string, Class>();
   readonly #users = new Map<string, number>();
   readonly #taken = new Set<number>();
 
   /** Takes over a class that the kernel has, so that it keeps its number. */
   adopt(chain: string, classId: number): void {
-    if (this.#byChain.has(chain) || this.#taken.has(classId) || pickOf(chain) === undefined) return;
-    this.#byChain.set(chain, classId);
+    const pick = pickOf(chain);
+    if (this.#byChain.has(chain) || this.#taken.has(classId) || pick === undefined) return;
+    this.#byChain.set(chain, { classId, pick });
     this.#taken.add(classId);
   }
 
   /** Counts one more user of a class and gives it. Throws ClassesExhaustedError. */
-  acquire(pick: Pick): number {
+  acquire(pick: Pick): Class {
     const chain = chainOf(pick);
-    const classId = this.#byChain.get(chain) ?? this.#make(chain, pick);
+    const found = this.#byChain.get(chain) ?? this.#make(chain, pick);
     this.#users.set(chain, (this.#users.get(chain) ?? 0) + 1);
-    return classId;
+    return found;
   }
 
   /** Counts one user less. */
@@ -68,27 +75,28 @@ export class ClassTable {
 
   /** The classes in use, by their chains. */
   *used(): Generator<readonly [string, number], undefined> {
-    for (const [chain, classId] of this.#byChain) {
+    for (const [chain, { classId }] of this.#byChain) {
       if (this.#users.has(chain)) yield [chain, classId];
     }
   }
 
   /** Forgets the classes nobody uses any more. */
   prune(): void {
-    for (const [chain, classId] of this.#byChain) {
+    for (const [chain, { classId }] of this.#byChain) {
       if (this.#users.has(chain)) continue;
       this.#byChain.delete(chain);
       this.#taken.delete(classId);
     }
   }
 
-  #make(chain: string, { count, stickySeconds }: Pick): number {
-    const plain = stickySeconds === 0 ? count : CLASS_MAX;
+  #make(chain: string, pick: Pick): Class {
+    const plain = pick.stickySeconds === 0 ? pick.count : CLASS_MAX;
     let classId = plain <= PLAIN_MAX && !this.#taken.has(plain) ? plain : PLAIN_MAX + 1;
     while (this.#taken.has(classId)) classId += 1;
     if (classId > CLASS_MAX) throw new ClassesExhaustedError(chain);
-    this.#byChain.set(chain, classId);
+    const made = { classId, pick };
+    this.#byChain.set(chain, made);
     this.#taken.add(classId);
-    return classId;
+    return made;
   }
 }

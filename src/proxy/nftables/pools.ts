@@ -17,6 +17,8 @@ export interface PlacedPool {
   readonly indexes: readonly number[];
 }
 
+const NO_INDEXES: readonly number[] = [];
+
 /** What the kernel has of a pool, so that its numbers can be kept. */
 export interface KnownPool {
   readonly number: number;
@@ -84,16 +86,21 @@ export class PoolTable {
     const endpoints =
       pool.affinitySeconds === 0 ? pool.endpoints : pool.endpoints.slice(0, CLASS_MAX);
     const slots = assignSlots(had, endpoints);
-    const pick = { count: slots.length, stickySeconds: pool.affinitySeconds };
     const number = before?.number ?? this.#number(id, known?.number);
     this.#taken.add(number);
+    const { classId, pick } = this.#classes.acquire({
+      count: slots.length,
+      stickySeconds: pool.affinitySeconds,
+    });
     this.#placed.set(id, {
       number,
-      target: target(number, this.#classes.acquire(pick)),
+      target: target(number, classId),
       pick,
       slots,
       indexes:
-        pool.affinitySeconds === 0 ? [] : indexesOf(slots, knownIndexes(before) ?? known?.indexes),
+        pool.affinitySeconds === 0
+          ? NO_INDEXES
+          : indexesOf(slots, knownIndexes(before) ?? known?.indexes),
     });
   }
 

@@ -15,8 +15,8 @@ export function targetKey({ addr, port }: Pick<EndpointTarget, 'addr' | 'port'>)
 export function assignSlots(
   had: readonly EndpointTarget[],
   wanted: readonly EndpointTarget[],
-): EndpointTarget[] {
-  if (had.length === 0) return [...wanted];
+): readonly EndpointTarget[] {
+  if (had.length === 0) return wanted;
   const left = new Map(wanted.map((each) => [targetKey(each), each]));
   const slots = had.map((each): EndpointTarget | undefined => {
     const key = targetKey(each);

@@ -1,9 +1,11 @@
 import type { Batch } from '../../netlink/nftables/batch.ts';
+import type { Element } from '../../netlink/nftables/element.ts';
 import type { SetSpec } from '../../netlink/nftables/set.ts';
-import type { ServiceRoute } from '../model/route.ts';
+import type { DepartedWay, ServiceRoute } from '../model/route.ts';
 import type { NodeRules } from '../node.ts';
 import { type ActualTable, hookFits, sameRules } from './actual.ts';
 import { type ChainSpec, staticChains } from './chains.ts';
+import { departedWays } from './departed.ts';
 import { ElementChanges } from './element-changes.ts';
 import { FamilyState, type KnownNumbers } from './family-state.ts';
 import { knownNumbers } from './known.ts';
@@ -49,13 +51,13 @@ export class TableSync {
 
   /**
    * Puts into `batch` what turns `actual`, which may be nothing, into what shall be. Where the kernel's
-   * elements don't tell a pool's numbers, it gets those it had in `previous`.
+   * elements don't tell a pool's numbers, it gets those it had in `previous`. Gives the ways in that go.
    */
   adopt(
     batch: Batch,
     actual: ActualTable | undefined,
     { node, routes, flags, previous }: Adoption,
-  ): void {
+  ): DepartedWay[] {
     const table = TABLE[this.#family];
     const statics = staticChains(this.#family, node);
     const fits =
@@ -95,7 +97,7 @@ export class TableSync {
     }
     const picks = added.map((pick) => pickChainSpec(this.#family, pick));
     this.#putChains(batch, [...picks, ...statics], before);
-    this.#putElements(batch, changes);
+    const removed = this.#putElements(batch, changes);
     const wanted = new Set([...picks, ...statics].map(({ name }) => name));
     const gone = [...(before?.chains.keys() ?? [])].filter((name) => !wanted.has(name));
     for (const name of gone) batch.chainFlush(table, name);
@@ -104,6 +106,7 @@ export class TableSync {
       if (!wantedSets.some((set) => set.name === name)) batch.setDel(table, name);
     }
     this.#node = node;
+    return departedWays(this.#family, removed, before?.elements ?? new Map());
   }
 
   /** Puts into `batch` what a change of routes or of the node makes different. */
@@ -176,13 +179,17 @@ export class TableSync {
     }
   }
 
-  #putElements(batch: Batch, changes: ElementChanges): void {
+  /** Gives what is removed, by the name of the set. */
+  #putElements(batch: Batch, changes: ElementChanges): Map<string, readonly Element[]> {
     const table = TABLE[this.#family];
+    const gone = new Map<string, readonly Element[]>();
     for (const [name, { removed, added }] of changes.sets()) {
       const set = this.#sets.get(name);
       if (set === undefined) continue;
       if (removed.length > 0) batch.elementsDel(table, set, removed);
       if (added.length > 0) batch.elementsAdd(table, set, added);
+      gone.set(name, removed);
     }
+    return gone;
   }
 }

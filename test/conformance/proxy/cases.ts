@@ -114,6 +114,14 @@ const CLUSTER_IP: readonly Case[] = [
   ),
   one('one endpoint gets all', cluster(service(), { c: READY }), [probe('a', 'vip', ['c'])]),
   one(
+    'each family has endpoints of its own',
+    [service(), ...slices({ b: READY }).slice(0, 1), ...slices({ c: READY }).slice(1)],
+    [
+      { ...probe('a', 'vip', ['b']), family: 4 },
+      { ...probe('a', 'vip', ['c']), family: 6 },
+    ],
+  ),
+  one(
     'an endpoint in two slices is one',
     [service(), ...slices({ a: READY }), ...slices({ a: READY, b: READY }, { name: 'again' })],
     [probe('c', 'vip', ['a', 'b'])],
@@ -171,6 +179,12 @@ const NODE_PORTS: readonly Case[] = [
     'on all addresses',
     cluster(outerService()),
     [probe('X', 'N1', ALL, true), probe('X', 'other', ALL, true)],
+    { nodePortAddresses: 'all' },
+  ),
+  one(
+    'not on loopback, on whichever addresses it is',
+    cluster(outerService()),
+    [probe('H', 'loopback', 'pass'), probe('H', 'other', ALL, true)],
     { nodePortAddresses: 'all' },
   ),
   one(

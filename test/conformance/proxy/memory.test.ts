@@ -30,7 +30,7 @@ interface Flow {
 class MemoryNetwork implements Network {
   #ms = 0;
   readonly #backend = new MemoryBackend(localAddrs, () => this.#ms);
-  readonly #frontends = new Frontends();
+  readonly #frontends = new Frontends('UDP');
   readonly #flows = new Map<string, Flow>();
 
   sync(desired: Desired): Promise<void> {

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Store } from '../../../src/cluster/store.ts';
 import { Addr } from '../../../src/ipaddr/addr.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import {
@@ -10,11 +9,7 @@ import {
   flowList,
 } from '../../../src/netlink/conntrack/connection.ts';
 import type { Tuple } from '../../../src/netlink/conntrack/tuple.ts';
-import { ConntrackSweeper, type Sweep } from '../../../src/proxy/conntrack/sweeper.ts';
-import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
-import type { Netns } from '../../../src/sys/netns.ts';
-import { modelSettings, nodeRules } from '../../conformance/proxy/settings.ts';
 import {
   ADDR,
   FAMILIES,
@@ -27,6 +22,7 @@ import {
   TARGET_PORT,
 } from '../../conformance/proxy/world.ts';
 import { useNetns } from '../netns-fixture.ts';
+import { SweptProxy } from './swept-proxy.ts';
 import { Topology } from './topology.ts';
 
 const UDP = 17;
@@ -35,38 +31,6 @@ const web = outerService({
   ports: [{ name: '', protocol: 'UDP', port: SERVICE_PORT, nodePort: NODE_PORT }],
 });
 const udpSlices = (pods: Parameters<typeof slices>[0]) => slices(pods, { protocol: 'UDP' });
-
-/** A proxy in a namespace: objects in, rules and sweeps out. */
-class SweptProxy implements Disposable {
-  readonly sweeps: Sweep[] = [];
-  readonly errors: Error[] = [];
-  readonly sweeper: ConntrackSweeper;
-  readonly #backend: NftablesBackend;
-  readonly #store = new Store();
-  readonly #table = new RouteTable(modelSettings({}));
-
-  constructor(netns: Netns) {
-    this.#backend = NftablesBackend.open(netns);
-    this.sweeper = ConntrackSweeper.open(netns, () => [], {
-      onSweep: (sweep) => this.sweeps.push(sweep),
-      onError: (error) => this.errors.push(error),
-    });
-    this.#store.subscribe((state, touched) => this.#table.update(state, touched));
-  }
-
-  sync(objects: Parameters<Store['replace']>[0], isApplied = true): void {
-    this.#store.replace(objects);
-    const changes = this.#table.takeChanges().routes;
-    const node = nodeRules({});
-    if (isApplied) this.#backend.sync({ node, routes: () => this.#table.routes(), changes });
-    this.sweeper.follow({ changes, node, isApplied });
-  }
-
-  [Symbol.dispose](): void {
-    this.sweeper.close();
-    this.#backend.close();
-  }
-}
 
 const tuple = (
   source: string,
@@ -167,6 +131,56 @@ describe('a client that keeps sending', () => {
   });
 });
 
+describe('flows to a Service that was deleted while no proxy ran', () => {
+  let topology: Topology;
+  beforeAll(async () => {
+    topology = await Topology.build('departed');
+  });
+  afterAll(() => topology[Symbol.asyncDispose]());
+
+  it.each([
+    ['', web],
+    [', of one that remembers clients', { ...web, affinitySeconds: 60 }],
+    [', of one with policy Local', { ...web, externalTrafficPolicy: 'Local' }],
+  ] as const)('are forgotten at the start%s', async (_, service) => {
+    using netns = topology.netns;
+    using conntrack = ConntrackConnection.open(netns);
+    flowFlush(conntrack);
+    const send = (from: 'a' | 'X', to: 'vip' | 'lb' | 'N1', family: Family) => {
+      const port = to === 'N1' ? NODE_PORT : SERVICE_PORT;
+      return topology.connect(from, to, port, 'UDP', family, 40_102);
+    };
+    const sendAll = async (): Promise<string[]> => {
+      const replies = [];
+      for (const family of FAMILIES) {
+        for (const [from, to] of [
+          ['a', 'vip'],
+          ['X', 'lb'],
+          ['X', 'N1'],
+        ] as const) {
+          const reply = await send(from, to, family);
+          replies.push('error' in reply ? reply.error : reply.name);
+        }
+      }
+      return replies;
+    };
+    const foreign = tuple(ADDR.a[4], 1, ADDR.vip[4], 81);
+    flowAdd(conntrack, { original: foreign, reply: reversed(foreign), timeoutSeconds: 600 });
+    {
+      using proxy = new SweptProxy(netns);
+      proxy.sync([service, ...udpSlices({ b: READY })]);
+      expect(await sendAll()).toEqual(Array.from({ length: 6 }, () => 'b'));
+    }
+    using again = new SweptProxy(netns);
+    again.sync(udpSlices({ b: READY }));
+    await again.sweeper.settled();
+    expect(again.sweeps).toMatchObject([{ deleted: 3 }, { deleted: 3 }]);
+    expect(flowList(conntrack).map(({ original }) => original.destinationPort)).toContain(81);
+    const passed = ['world', 'world', 'N1'];
+    expect(await sendAll()).toEqual([...passed, ...passed]);
+  });
+});
+
 describe('a sweep', () => {
   const fixture = useNetns('sweep');
   const serving = [web, ...udpSlices({ b: READY })];
@@ -206,6 +220,32 @@ describe('a sweep', () => {
     ]);
     const left = flowList(conntrack).map(({ original }) => original.sourcePort ?? 0);
     expect(left.sort((a, b) => a - b)).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 7, 7]);
+  });
+
+  it('looks at SCTP as at UDP, and at each protocol by its own Services', async () => {
+    using conntrack = ConntrackConnection.open(fixture.netns);
+    const SCTP = 132;
+    const sctp = outerService({ ports: [{ name: '', protocol: 'SCTP', port: SERVICE_PORT }] });
+    const nat = { destination: { address: parseAddr(ADDR.c[4]), port: TARGET_PORT } };
+    for (const [port, protocol, to] of [
+      [1, SCTP, ADDR.vip[4]],
+      [2, UDP, ADDR.vip[4]],
+      [3, SCTP, ADDR.unused[4]],
+    ] as const) {
+      const original = tuple(ADDR.X[4], port, to, SERVICE_PORT, protocol);
+      flowAdd(conntrack, { original, reply: reversed(original), timeoutSeconds: 600, nat });
+    }
+    using proxy = new SweptProxy(fixture.netns);
+    proxy.sync([sctp, ...slices({ c: READY }, { protocol: 'SCTP' })]);
+    await proxy.sweeper.settled();
+    expect(flowList(conntrack)).toHaveLength(3);
+    proxy.sync([sctp, ...slices({ d: READY }, { protocol: 'SCTP' })]);
+    await proxy.sweeper.settled();
+    const left = flowList(conntrack).map(({ original }) => original.sourcePort ?? 0);
+    expect(left.sort((a, b) => a - b)).toEqual([2, 3]);
+    expect(proxy.sweeps.filter(({ deleted }) => deleted > 0)).toMatchObject([
+      { protocol: 'SCTP', family: 4, deleted: 1 },
+    ]);
   });
 
   it('finds the stale ones among a hundred thousand, and others get their turn meanwhile', async () => {

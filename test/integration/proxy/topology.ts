@@ -69,7 +69,7 @@ class Station {
   }
 }
 
-type Room = 'N1' | 'N2' | 'a' | 'b' | 'X' | 'world';
+export type Room = 'N1' | 'N2' | 'a' | 'b' | 'X' | 'world';
 const ROOMS: readonly Room[] = ['N1', 'N2', 'a', 'b', 'X', 'world'];
 
 /** Everything of one run; closing it takes all of it away. */
@@ -205,6 +205,7 @@ export class Topology implements AsyncDisposable {
         at('N2', 'd', ADDR.d[family]),
         at('N1', 'N1', ADDR.N1[family]),
         at('N1', 'N1', ADDR.other[family]),
+        at('N1', 'N1', ADDR.loopback[family]),
         ...NOBODYS.map((each) => at('world', 'world', each[family])),
       ]),
     );

@@ -85,9 +85,10 @@ function fromFiles(
   args: Omit<Args, 'name' | 'type' | 'output'>,
 ): Explanation {
   const store = new Store();
-  const { changed, errors } = new ManifestDirectory(args.manifests ?? '').scan();
+  const part = store.part();
+  const directory = new ManifestDirectory(args.manifests ?? '');
+  const { errors } = directory.scan((objects) => part.apply(objects, []));
   for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
-  store.update(changed);
   const { corefile } = args;
   if (corefile !== undefined) {
     const parse = { environment: process.env, defaultPort: args['dns-port'] };

@@ -24,9 +24,9 @@ export async function readSources(
   const store = new Store();
   const { manifests, kube, etcd } = sourceOptions(values);
   if (manifests !== undefined) {
-    const { changed, errors } = new ManifestDirectory(manifests).scan();
+    const part = store.part();
+    const { errors } = new ManifestDirectory(manifests).scan((objects) => part.apply(objects, []));
     for (const error of errors) process.stderr.write(`podwire: ${error.message}\n`);
-    store.part().apply(changed, []);
   }
   const userAgent = `podwire/${VERSION}`;
   const spawnDecoder = workerSpawner('cluster/decode-worker');

@@ -3,7 +3,7 @@ import {
   IMPORT_NAME_LABEL,
   SERVICE_NAME_LABEL,
   SOURCE_CLUSTER_LABEL,
-} from '../objects.ts';
+} from './objects.ts';
 
 /** When endpoints changed (core/v1 EndpointsLastChangeTriggerTime); how late we are is told from it. */
 const ANNOTATIONS = ['endpoints.kubernetes.io/last-change-trigger-time'];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { EndpointSlice, Service } from '../objects.ts';
+import type { EndpointSlice, Service } from './objects.ts';
 import { prune } from './prune.ts';
 
 const metadata = {
