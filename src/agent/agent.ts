@@ -13,6 +13,7 @@ import type { Prepared } from './manifests-follower.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
+import { openBackend } from './proxy-backend.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
@@ -74,7 +75,7 @@ export class Agent {
     const { log, health } = options;
     // Before anything is changed.
     await lookForKubeProxy(options);
-    const metrics = new AgentMetrics(options.version, health);
+    const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
     options.reloads.register(metrics.registry);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
@@ -83,8 +84,10 @@ export class Agent {
     const about = { nodeName, userAgent: `podwire/${options.version}` };
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
+    const { kubeProxy } = options;
+    const backend = openBackend(kubeProxy.mode, log);
     const proxy = undo.use(
-      new NodeProxy(store, proxyOptionsOf(options.kubeProxy), log, metrics.proxy, health),
+      new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -100,7 +103,7 @@ export class Agent {
     const notReady = () => sources.notReady() ?? proxy.notReady();
     const routes = {
       healthz: healthRoutes(proxy, notReady, metrics),
-      metrics: metricsRoutes(metrics, 'nftables', dns),
+      metrics: metricsRoutes(metrics, options.kubeProxy.mode, dns),
     };
     const http = undo.use(new HttpServers(routes, options));
     try {
@@ -168,9 +171,14 @@ export function httpAddresses(settings: KubeProxySettings): HttpAddresses {
 }
 
 /** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy({ log, health, besideKubeProxy }: AgentOptions): Promise<void> {
+async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+  const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live, rules } = found;
+  const { live } = found;
+  // Its chains of iptables are those of ours, and taken over.
+  const rules = found.rules.filter(
+    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
+  );
   if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
   if (live.length > 0) {
     health.report('beside-kube-proxy', live.join(', '));

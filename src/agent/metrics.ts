@@ -3,6 +3,7 @@ import type { Publication } from '../dns/followed-zone.ts';
 import { DnsMetrics, type ServedDns } from './dns-metrics.ts';
 import { registerDegraded } from './health/metric.ts';
 import type { HealthRegistry } from './health/registry.ts';
+import type { ProxyMode } from './kube-proxy/settings.ts';
 import type { PluginMetrics } from './plugin-metrics.ts';
 import { ProxyMetrics } from './proxy-metrics.ts';
 import { ServerMetrics } from './server-metrics.ts';
@@ -17,9 +18,9 @@ export class AgentMetrics {
   readonly #manifestErrors: Gauge;
   #dns: ServedDns | undefined;
 
-  constructor(version: string, health: HealthRegistry) {
+  constructor(version: string, health: HealthRegistry, mode: ProxyMode) {
     const registers = [this.registry];
-    this.proxy = new ProxyMetrics(this.registry);
+    this.proxy = new ProxyMetrics(this.registry, mode);
     this.#manifestErrors = new Gauge({
       name: 'podwire_manifest_errors',
       help: 'Manifests that are broken now; their last good state is in force',

@@ -3,7 +3,6 @@ import { OwnedElsewhereError, type ProxyBackend } from '../proxy/backend.ts';
 import { ConntrackSweeper } from '../proxy/conntrack/sweeper.ts';
 import { type HealthReport, NodeEligibility, ProxyHealth } from '../proxy/health/proxy-health.ts';
 import { ServiceHealth } from '../proxy/health/service-health.ts';
-import { NftablesBackend } from '../proxy/nftables/backend.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
 import { ServiceProxy, type Sync } from '../proxy/proxy.ts';
 import { ChangeTracker } from './change-tracker.ts';
@@ -34,11 +33,12 @@ export class NodeProxy implements Disposable {
   #protection: string | undefined;
 
   /**
-   * Starts it in the namespace the process is in, with the Services the store has. Throws
-   * KernelLacksError when the kernel can't do what the rules need.
+   * Starts it in the namespace the process is in, with the Services the store has, and `backend` as what
+   * makes its rules, which is its own from now on.
    */
   constructor(
     store: Store,
+    backend: ProxyBackend,
     options: ProxyOptions,
     log: Logger,
     metrics: ProxyMetrics,
@@ -52,8 +52,7 @@ export class NodeProxy implements Disposable {
     this.#eligibility = new NodeEligibility(options.settings.nodeName);
     using undo = new DisposableStack();
     undo.use(this.#parts);
-    const backend = this.#parts.use(NftablesBackend.open());
-    backend.probe();
+    this.#parts.use(backend);
     this.#backend = backend;
     // Before the proxy follows the store, so that what it syncs has been counted.
     this.#queued(store, [...store.services.keys()]);

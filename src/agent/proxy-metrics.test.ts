@@ -1,6 +1,8 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { parseAddr } from '../ipaddr/parse-addr.ts';
+import { IptablesError } from '../iptables/error.ts';
+import { RestoreError } from '../proxy/iptables/family-sync.ts';
 import type { ServiceRoute } from '../proxy/model/route.ts';
 import { DEFAULT_NODE_RULES } from '../proxy/node.ts';
 import type { Sync } from '../proxy/proxy.ts';
@@ -84,7 +86,7 @@ async function samples(registry: Registry, name: string): Promise<string[]> {
 describe('ProxyMetrics', () => {
   it("has kube-proxy's names, types, labels and buckets, and no others", async () => {
     const registry = new Registry();
-    const metrics = new ProxyMetrics(registry);
+    const metrics = new ProxyMetrics(registry, 'nftables');
     metrics.synced(sync(), [{ family: 4, atMs: Date.now() }]);
     const seen: Record<string, string> = {};
     for (const metric of registry.getMetricsAsArray()) {
@@ -112,7 +114,7 @@ describe('ProxyMetrics', () => {
 
   it('counts a sync in each family, and tells whole ones from others', async () => {
     const registry = new Registry();
-    const metrics = new ProxyMetrics(registry);
+    const metrics = new ProxyMetrics(registry, 'nftables');
     metrics.synced(sync(), []);
     metrics.synced(sync({ result: { changes: 1, full: false, quarantined: [] } }), []);
     metrics.synced(sync({ result: undefined, error: new Error('no') }), []);
@@ -131,7 +133,7 @@ describe('ProxyMetrics', () => {
 
   it('shows what waits until the kernel follows', async () => {
     const registry = new Registry();
-    const metrics = new ProxyMetrics(registry);
+    const metrics = new ProxyMetrics(registry, 'nftables');
     const pending = () => samples(registry, 'sync_proxy_rules_service_changes');
     metrics.queued({ services: 2, endpoints: 3 }, { services: 2, endpoints: 3 });
     metrics.synced(sync({ result: undefined, error: new Error('no') }), []);
@@ -146,9 +148,28 @@ describe('ProxyMetrics', () => {
     ]);
   });
 
+  it('counts rules and failures in mode iptables', async () => {
+    const registry = new Registry();
+    const metrics = new ProxyMetrics(registry, 'iptables');
+    const rules = [{ family: 6 as const, table: 'nat', total: 70, written: 4 }];
+    metrics.synced(sync({ result: { changes: 4, full: false, quarantined: [], rules } }), []);
+    const busy = new IptablesError('busy', 'iptables-restore', 'exit status 4: lock');
+    const error = new RestoreError(busy, 4, true);
+    metrics.synced(sync({ result: undefined, error }), []);
+    const name = 'kubeproxy_sync_proxy_rules_iptables';
+    expect(await samples(registry, 'sync_proxy_rules_iptables')).toEqual([
+      `${name}_restore_failures_total{ip_family="IPv4"} 1`,
+      `${name}_restore_failures_total{ip_family="IPv6"} 0`,
+      `${name}_partial_restore_failures_total{ip_family="IPv4"} 1`,
+      `${name}_partial_restore_failures_total{ip_family="IPv6"} 0`,
+      `${name}_total{table="nat",ip_family="IPv6"} 70`,
+      `${name}_last{table="nat",ip_family="IPv6"} 4`,
+    ]);
+  });
+
   it('counts ports without an endpoint on this node once, whatever the ways in', async () => {
     const registry = new Registry();
-    const metrics = new ProxyMetrics(registry);
+    const metrics = new ProxyMetrics(registry, 'nftables');
     const name = 'sync_proxy_rules_no_local_endpoints_total';
     const changes = new Map<string, ServiceRoute | undefined>([
       ['a', route({})],

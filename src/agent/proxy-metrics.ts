@@ -3,6 +3,8 @@ import type { Sweep } from '../proxy/conntrack/sweeper.ts';
 import type { ServiceRoute } from '../proxy/model/route.ts';
 import type { Sync } from '../proxy/proxy.ts';
 import type { ChangeCounts, Trigger } from './change-tracker.ts';
+import type { ProxyMode } from './kube-proxy/settings.ts';
+import { type RuleMetrics, ruleMetrics } from './rule-metrics.ts';
 
 const FAMILIES = ['IPv4', 'IPv6'] as const;
 const byFamily = ['ip_family'] as const;
@@ -20,9 +22,9 @@ const PROGRAMMING_BUCKETS = [
 ];
 
 /**
- * The metrics of the Service proxy, with kube-proxy's names, labels and buckets in its mode nftables
- * (pkg/proxy/metrics/metrics.go). Both families change in one transaction, so what is said of a sync
- * is said of each.
+ * The metrics of the Service proxy, with kube-proxy's names, labels and buckets in the same mode
+ * (pkg/proxy/metrics/metrics.go). Both families change in one sync, so what is said of it is said of
+ * each.
  */
 export class ProxyMetrics {
   readonly #duration: Histogram;
@@ -31,7 +33,7 @@ export class ProxyMetrics {
   readonly #last: Gauge;
   readonly #lastQueued: Gauge;
   readonly #programming: Histogram;
-  readonly #failures: Counter;
+  readonly #rules: RuleMetrics;
   readonly #pending: Readonly<Record<keyof ChangeCounts, Gauge>>;
   readonly #total: Readonly<Record<keyof ChangeCounts, Counter>>;
   readonly #sweepDuration: Histogram;
@@ -41,7 +43,7 @@ export class ProxyMetrics {
   readonly #services: Gauge;
   readonly #withoutLocal = new Map<string, WithoutLocal>();
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, mode: ProxyMode) {
     const registers = [registry];
     const histogram = (name: string, help: string, buckets = SYNC_BUCKETS) =>
       new Histogram({ name: `kubeproxy_${name}`, help, buckets, labelNames: byFamily, registers });
@@ -74,19 +76,7 @@ export class ProxyMetrics {
       'From a change of endpoints, by the clock of the controller, until the kernel has it',
       PROGRAMMING_BUCKETS,
     );
-    this.#failures = counter(
-      'sync_proxy_rules_nftables_sync_failures_total',
-      'How often the kernel refused the rules',
-    );
-    // Stale chains are cleaned up in the same transaction, so it fails with it or not at all.
-    const cleanups = counter(
-      'sync_proxy_rules_nftables_cleanup_failures_total',
-      'How often cleaning up alone failed; always 0, for it is a part of the sync',
-    );
-    for (const ip_family of FAMILIES) {
-      cleanups.inc({ ip_family }, 0);
-      this.#failures.inc({ ip_family }, 0);
-    }
+    this.#rules = ruleMetrics(registry, mode);
     this.#pending = {
       endpoints: gauge(
         'sync_proxy_rules_endpoint_changes_pending',
@@ -154,13 +144,16 @@ export class ProxyMetrics {
     for (const [key, route] of changes) this.#follow(key, route);
     for (const ip_family of FAMILIES) {
       this.#duration.observe({ ip_family }, durationSeconds);
-      if (error !== undefined) this.#failures.inc({ ip_family });
       if (result === undefined) continue;
       const kind = result.full ? this.#fullDuration : this.#partialDuration;
       kind.observe({ ip_family }, durationSeconds);
       this.#last.setToCurrentTime({ ip_family });
     }
-    if (error !== undefined) return;
+    if (result !== undefined) this.#rules.synced(result.rules ?? []);
+    if (error !== undefined) {
+      this.#rules.failed(error);
+      return;
+    }
     for (const pending of Object.values(this.#pending)) pending.set(0);
     const now = Date.now();
     for (const { family, atMs } of triggers) {

@@ -45,6 +45,17 @@ export interface SyncResult {
   readonly quarantined: readonly Quarantined[];
   /** Ways in over UDP and SCTP that were found in the kernel and removed, as far as it tells them. */
   readonly departed?: readonly DepartedWay[];
+  /** How many rules there are now, and how many were written, where a backend has one for each Service. */
+  readonly rules?: readonly RuleCount[];
+}
+
+/** The rules of a table. */
+export interface RuleCount {
+  readonly family: 4 | 6;
+  readonly table: string;
+  readonly total: number;
+  /** In this synchronisation. */
+  readonly written: number;
 }
 
 /** A way of making the kernel follow routes. Each backend gives the same behaviour. */
@@ -55,8 +66,11 @@ export interface ProxyBackend extends Disposable {
   /**
    * Makes the kernel do what is desired, in one transaction where it has such. Throws when the kernel
    * can't be brought there; the next sync then reads what it has and starts from that.
+   *
+   * A backend that waits for others gives a promise; it takes what it needs of `desired` before, and is
+   * not called again until then.
    */
-  sync(desired: Desired): SyncResult;
+  sync(desired: Desired): SyncResult | Promise<SyncResult>;
   /** Has the next sync make sure that the kernel has what was applied, and repair it where it hasn't. */
   invalidate(): void;
   /**

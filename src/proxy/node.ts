@@ -11,6 +11,11 @@ export interface NodeRules {
   readonly masqueradeBit: number;
   /** Where node ports are served: on these addresses, or on all of the node but loopback. */
   readonly nodePortAddrs: readonly Addr[] | 'all';
+  /**
+   * Whether node ports are served on 127.0.0.1, too, where a backend can (`localhostNodePorts`): that of
+   * iptables, in IPv4.
+   */
+  readonly localhostNodePorts: boolean;
   /** Where cluster IPs come from: packets to one that no Service has are dropped. */
   readonly serviceCidrs: readonly Prefix[];
 }
@@ -21,6 +26,7 @@ export const DEFAULT_NODE_RULES: NodeRules = {
   masqueradeAll: false,
   masqueradeBit: 14,
   nodePortAddrs: [],
+  localhostNodePorts: false,
   serviceCidrs: [],
 };
 

@@ -60,6 +60,10 @@ export class ServiceProxy implements Disposable {
   #retry: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MIN_MS;
   #synced = false;
+  /** The backend is at work, and whether it is to be called once more then. */
+  #running = false;
+  #again = false;
+  #closed = false;
   #quarantined: readonly Quarantined[] = [];
 
   /**
@@ -106,6 +110,7 @@ export class ServiceProxy implements Disposable {
 
   /** Stops following. The rules stay, so that traffic flows on. */
   close(): void {
+    this.#closed = true;
     this.#unsubscribe();
     this.#watch?.[Symbol.dispose]();
     clearInterval(this.#resync);
@@ -159,39 +164,78 @@ export class ServiceProxy implements Disposable {
   }
 
   #sync(): void {
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
     this.#unschedule();
     if (!this.#store.isComplete) return;
-    const start = performance.now();
-    const changes = this.#table.takeChanges().routes;
-    let result: SyncResult | undefined;
-    let failure: Error | undefined;
+    const attempt = {
+      startMs: performance.now(),
+      changes: this.#table.takeChanges().routes,
+      node: this.#node,
+    };
+    let outcome: SyncResult | Promise<SyncResult>;
     try {
-      result = this.#backend.sync({
-        node: this.#node,
-        routes: () => this.#table.routes(),
-        changes,
-      });
-      this.#quarantined = result.quarantined;
-      this.#retryMs = RETRY_MIN_MS;
+      const routes = () => this.#table.routes();
+      outcome = this.#backend.sync({ node: attempt.node, routes, changes: attempt.changes });
     } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error));
+      this.#end(attempt, undefined, error);
+      return;
+    }
+    if (!(outcome instanceof Promise)) {
+      this.#end(attempt, outcome);
+      return;
+    }
+    this.#running = true;
+    const finish = (result: SyncResult | undefined, error?: unknown): void => {
+      this.#running = false;
+      if (this.#closed) return;
+      this.#end(attempt, result, error);
+      if (!this.#again) return;
+      this.#again = false;
+      this.#sync();
+    };
+    void outcome.then(
+      (result) => finish(result),
+      (error: unknown) => finish(undefined, error),
+    );
+  }
+
+  /** Takes down how an attempt ended; one without a result is made again. */
+  #end(
+    { startMs, changes, node }: Attempt,
+    result: SyncResult | undefined,
+    reason?: unknown,
+  ): void {
+    let error: Error | undefined;
+    if (result === undefined) {
+      error = reason instanceof Error ? reason : new Error(String(reason));
       this.#backend.invalidate();
       const isOwned = error instanceof OwnedElsewhereError;
       this.#retry = setTimeout(() => this.#sync(), isOwned ? OWNED_RETRY_MS : this.#retryMs);
       this.#retryMs = isOwned ? RETRY_MIN_MS : Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    } else {
+      this.#quarantined = result.quarantined;
+      this.#retryMs = RETRY_MIN_MS;
     }
-    this.#synced = failure === undefined;
+    this.#synced = error === undefined;
     if (this.#synced) this.#watch ??= this.#backend.watch(() => this.#drifted());
     this.#syncedAtMs = performance.now();
     this.#events.onSync({
       result,
-      error: failure,
-      durationSeconds: (performance.now() - start) / 1000,
+      error,
+      durationSeconds: (performance.now() - startMs) / 1000,
       routes: this.#table.routeCount,
       services: this.#table.serviceCount,
       conflicts: this.#table.conflicts(),
       changes,
-      node: this.#node,
+      node,
     });
   }
+}
+
+/** One call of the backend. */
+interface Attempt extends Pick<Sync, 'changes' | 'node'> {
+  readonly startMs: number;
 }

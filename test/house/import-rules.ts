@@ -84,8 +84,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'the fake kernel must not share the tables that it helps to test',
   ),
   rule(
-    'src/cni',
+    'src/iptables',
     ['src/netlink', ...base],
+    'it runs programs, and knows nothing of the rules they make',
+  ),
+  rule(
+    'src/cni',
+    ['src/iptables', 'src/netlink', ...base],
     'plugins are started for each pod and must load little',
   ),
   rule(
@@ -105,12 +110,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/cni/iptables',
-    ['src/cni/protocol', 'src/netlink', ...base],
+    ['src/cni/protocol', 'src/iptables', 'src/netlink', ...base],
     'it reads and writes a table, and knows nothing of what is in it',
   ),
   rule(
     'src/cni/masquerade',
-    ['src/cni/iptables', 'src/cni/pod-interface', 'src/cni/protocol', 'src/netlink', ...base],
+    [
+      'src/cni/iptables',
+      'src/cni/pod-interface',
+      'src/cni/protocol',
+      'src/iptables',
+      'src/netlink',
+      ...base,
+    ],
     'plugins use it, and it knows none of them',
   ),
   ...['bridge', 'host-local-ipam', 'loopback', 'portmap', 'ptp', 'vxlan'].map((plugin) =>
@@ -118,6 +130,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       `src/cni/${plugin}`,
       [
         ...['iptables', 'masquerade', 'pod-interface', 'protocol'].map((part) => `src/cni/${part}`),
+        'src/iptables',
         'src/netlink',
         ...base,
       ],
@@ -157,7 +170,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/proxy',
-    [...state, 'src/netlink', ...base],
+    [...state, 'src/iptables', 'src/netlink', ...base],
     'the proxy sees the cluster as objects and knows no source, no DNS and no agent',
   ),
   rule(
@@ -172,6 +185,19 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       'src/proxy/node.ts',
       'src/proxy/model',
       ...state,
+      'src/netlink',
+      ...base,
+    ],
+    'backends share backend.ts and the model, and never import one another',
+  ),
+  rule(
+    'src/proxy/iptables',
+    [
+      'src/proxy/backend.ts',
+      'src/proxy/node.ts',
+      'src/proxy/model',
+      ...state,
+      'src/iptables',
       'src/netlink',
       ...base,
     ],
@@ -286,7 +312,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   ),
   rule(
     'src/agent',
-    ['src/cluster', 'src/proxy', 'src/dns', 'src/netlink', ...base],
+    ['src/cluster', 'src/proxy', 'src/dns', 'src/iptables', 'src/netlink', ...base],
     'the agent composes the parts that follow the cluster; plugins, lab and command line are not among them',
     ['pino', 'prom-client'],
   ),

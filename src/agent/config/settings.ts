@@ -1,7 +1,11 @@
 import { hostname } from 'node:os';
 import type { CorefileSource } from '../../dns/corefile/parse.ts';
 import type { AgentDnsOptions } from '../dns.ts';
-import { KUBE_PROXY_DEFAULTS, type KubeProxySettings } from '../kube-proxy/settings.ts';
+import {
+  defaultNodePortAddresses,
+  KUBE_PROXY_DEFAULTS,
+  type KubeProxySettings,
+} from '../kube-proxy/settings.ts';
 import { checkInterfaceName, nodeNameOf } from '../kube-proxy/values.ts';
 import type { OptionName, Values } from './definitions.ts';
 import type { Origin } from './origin.ts';
@@ -13,6 +17,7 @@ export type Fail = (name: OptionName, problem: string) => never;
 
 /** What the values say of the proxy. Calls `fail` for what one value alone does not show. */
 export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
+  const mode = values['proxy.mode'];
   const detectLocalMode = values['proxy.detectLocalMode'];
   const needed = (
     name: 'proxy.bridgeInterface' | 'proxy.interfaceNamePrefix',
@@ -33,7 +38,9 @@ export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
     clusterCIDRs: values['proxy.clusterCIDRs'],
     bridgeInterface: needed('proxy.bridgeInterface', 'BridgeInterface'),
     interfaceNamePrefix: needed('proxy.interfaceNamePrefix', 'InterfaceNamePrefix'),
-    nodePortAddresses: values['proxy.nodePortAddresses'],
+    mode,
+    nodePortAddresses: values['proxy.nodePortAddresses'] ?? defaultNodePortAddresses(mode),
+    localhostNodePorts: values['proxy.iptables.localhostNodePorts'],
     masqueradeAll: values['proxy.masqueradeAll'],
     masqueradeBit: values['proxy.masqueradeBit'],
     syncPeriodMs: values['proxy.syncPeriod'] || KUBE_PROXY_DEFAULTS.syncPeriodMs,

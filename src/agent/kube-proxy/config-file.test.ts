@@ -73,7 +73,7 @@ describe('readKubeProxyConfig', () => {
       'iptables: {masqueradeBit: 7, masqueradeAll: true}',
       { masqueradeBit: 7, masqueradeAll: true },
     ],
-    ['mode: ipvs\nipvs: {syncPeriod: 1m30s}', { syncPeriodMs: 90_000 }],
+    ['mode: iptables\niptables: {syncPeriod: 1m30s}', { mode: 'iptables', syncPeriodMs: 90_000 }],
     [
       'mode: nftables\nnftables: {masqueradeBit: 0, syncPeriod: 5s}',
       { masqueradeBit: 0, syncPeriodMs: 5000 },
@@ -106,9 +106,7 @@ ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
     expect(
       read(body).unused.map(({ field, where }) => `${where.slice('kp.yaml:'.length)} ${field}`),
     ).toEqual([
-      '3:1 mode',
       '6:3 clientConnection.qps',
-      '8:3 iptables.localhostNodePorts',
       '9:3 iptables.minSyncPeriod',
       '11:3 nftables.masqueradeBit',
       '13:1 clusterCIDR',
@@ -122,6 +120,7 @@ ipvs: {excludeCIDRs: [10.0.0.0/8]}`;
       '3:1: clusterCidr: there is no such field; did you mean "clusterCIDR"?',
     ],
     ['conntrack:\n  max: 1', '4:3: conntrack.max: there is no such field'],
+    ['mode: ipvs', '3:1: mode: expected one of nftables, iptables, got "ipvs"'],
     [
       'mode: userspace',
       '3:1: mode: expected one of "iptables", "ipvs", "nftables", got "userspace"',

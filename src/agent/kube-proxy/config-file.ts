@@ -4,7 +4,12 @@ import type { ConfigDocument } from '../config/document.ts';
 import { ConfigError, shown } from '../config/fault.ts';
 import { NO_SUCH_FIELD } from '../config/nearest.ts';
 import { type KubeProxyConfiguration, kubeProxySchema } from './schema.ts';
-import { KUBE_PROXY_DEFAULTS, type KubeProxySettings } from './settings.ts';
+import {
+  KUBE_PROXY_DEFAULTS,
+  type KubeProxySettings,
+  PROXY_MODES,
+  type ProxyMode,
+} from './settings.ts';
 import { checkInterfaceName, nodeNameOf } from './values.ts';
 
 /** A field that says something and is not used. */
@@ -81,6 +86,7 @@ function settingsOf(config: KubeProxyConfiguration, hostname: string, at: At): K
     of !== undefined && bindsV6 ? { ...of, host: v6 } : of;
   return {
     kubeconfig: config.clientConnection?.kubeconfig ?? '',
+    mode: at(['mode'], () => modeOf(config.mode ?? '')),
     nodeName: at(['hostnameOverride'], () => nodeNameOf(config.hostnameOverride ?? '', hostname)),
     detectLocalMode,
     clusterCIDRs: config.clusterCIDR ?? defaults.clusterCIDRs,
@@ -91,12 +97,21 @@ function settingsOf(config: KubeProxyConfiguration, hostname: string, at: At): K
       config.nodePortAddresses ?? (mode === 'nftables' ? defaults.nodePortAddresses : 'all'),
     masqueradeAll: shared?.masqueradeAll ?? defaults.masqueradeAll,
     masqueradeBit: shared?.masqueradeBit ?? defaults.masqueradeBit,
+    localhostNodePorts: config.iptables?.localhostNodePorts ?? defaults.localhostNodePorts,
     syncPeriodMs,
     healthzBindAddress: config.healthzBindAddress ?? addressIn(defaults.healthzBindAddress, '::'),
     metricsBindAddress: config.metricsBindAddress ?? addressIn(defaults.metricsBindAddress, '::1'),
     bindAddressHardFail: config.bindAddressHardFail ?? defaults.bindAddressHardFail,
     conntrack: conntrackOf(config),
   };
+}
+
+/** Throws an Error for a mode that is kube-proxy's alone. Without one it is ours to choose. */
+function modeOf(mode: string): ProxyMode {
+  if (mode === '') return KUBE_PROXY_DEFAULTS.mode;
+  const known = PROXY_MODES.find((each) => each === mode);
+  if (known !== undefined) return known;
+  throw new Error(`expected one of ${PROXY_MODES.join(', ')}, got "${mode}"`);
 }
 
 function conntrackOf({ conntrack = {} }: KubeProxyConfiguration): KubeProxySettings['conntrack'] {
@@ -137,14 +152,15 @@ const USED_BY_LOCAL_MODE: Readonly<Record<string, string>> = {
   InterfaceNamePrefix: 'detectLocal.interfaceNamePrefix',
 };
 
-/** The fields that had a say, by the modes chosen. Services are served by nftables whatever `mode`. */
+/** The fields that had a say, by the modes chosen. */
 function usedFields(config: KubeProxyConfiguration): ReadonlySet<string> {
   const mode = config.mode || 'iptables';
   const shared = mode === 'nftables' ? 'nftables' : 'iptables';
   const localMode = USED_BY_LOCAL_MODE[config.detectLocalMode || 'ClusterCIDR'];
   return new Set([
     ...ALWAYS_USED,
-    ...(config.mode === 'nftables' ? ['mode'] : []),
+    'mode',
+    ...(config.mode === 'iptables' ? ['iptables.localhostNodePorts'] : []),
     `${shared}.masqueradeBit`,
     `${shared}.masqueradeAll`,
     `${mode}.syncPeriod`,

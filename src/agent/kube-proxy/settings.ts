@@ -1,3 +1,4 @@
+import { parseAddr } from '../../ipaddr/parse-addr.ts';
 import type { Prefix } from '../../ipaddr/prefix.ts';
 import { DEFAULT_SETTINGS, type LocalDetector } from '../../proxy/model/settings.ts';
 import { DEFAULT_NODE_RULES } from '../../proxy/node.ts';
@@ -12,6 +13,10 @@ export const LOCAL_MODES = [
   'BridgeInterface',
   'InterfaceNamePrefix',
 ] as const;
+
+/** By which rules of the kernel Services are served (`--proxy-mode`). */
+export const PROXY_MODES = ['nftables', 'iptables'] as const;
+export type ProxyMode = (typeof PROXY_MODES)[number];
 
 /** Limits and timeouts of connection tracking; 0 leaves what the kernel has. */
 export interface ConntrackSettings {
@@ -30,6 +35,7 @@ export interface KubeProxySettings {
   readonly nodeName: string;
   /** The configuration's clientConnection.kubeconfig; empty for none. */
   readonly kubeconfig: string;
+  readonly mode: ProxyMode;
   readonly detectLocalMode: (typeof LOCAL_MODES)[number];
   readonly clusterCIDRs: readonly Prefix[];
   readonly bridgeInterface: string;
@@ -37,6 +43,8 @@ export interface KubeProxySettings {
   readonly nodePortAddresses: ProxyOptions['nodePorts'];
   readonly masqueradeAll: boolean;
   readonly masqueradeBit: number;
+  /** Whether node ports are served on 127.0.0.1, too; in mode iptables. */
+  readonly localhostNodePorts: boolean;
   readonly syncPeriodMs: number;
   /** Undefined: not served. */
   readonly healthzBindAddress: BindAddress | undefined;
@@ -51,6 +59,7 @@ export const METRICS_PORT = 10_249;
 /** kube-proxy's defaults (pkg/proxy/apis/config/v1alpha1/defaults.go), in its mode nftables. */
 export const KUBE_PROXY_DEFAULTS: Omit<KubeProxySettings, 'nodeName'> = {
   kubeconfig: '',
+  mode: 'nftables',
   detectLocalMode: 'ClusterCIDR',
   clusterCIDRs: [],
   bridgeInterface: '',
@@ -58,6 +67,7 @@ export const KUBE_PROXY_DEFAULTS: Omit<KubeProxySettings, 'nodeName'> = {
   nodePortAddresses: 'primary',
   masqueradeAll: false,
   masqueradeBit: DEFAULT_NODE_RULES.masqueradeBit,
+  localhostNodePorts: true,
   syncPeriodMs: 30_000,
   healthzBindAddress: { host: '0.0.0.0', port: HEALTHZ_PORT },
   metricsBindAddress: { host: '127.0.0.1', port: METRICS_PORT },
@@ -73,17 +83,37 @@ export const KUBE_PROXY_DEFAULTS: Omit<KubeProxySettings, 'nodeName'> = {
   },
 };
 
+/** kube-proxy serves node ports on all addresses, but in its mode nftables. */
+export function defaultNodePortAddresses(mode: ProxyMode): ProxyOptions['nodePorts'] {
+  return mode === 'nftables' ? KUBE_PROXY_DEFAULTS.nodePortAddresses : 'all';
+}
+
 /** The proxy's options that the settings mean. */
 export function proxyOptionsOf(settings: KubeProxySettings): ProxyOptions {
   const { nodeName, masqueradeAll, masqueradeBit, syncPeriodMs } = settings;
   return {
     settings: { ...DEFAULT_SETTINGS, nodeName, detector: detectorOf(settings), masqueradeAll },
-    node: { masqueradeAll, masqueradeBit, serviceCidrs: DEFAULT_NODE_RULES.serviceCidrs },
+    node: {
+      masqueradeAll,
+      masqueradeBit,
+      localhostNodePorts: settings.localhostNodePorts && servesLoopback(settings),
+      serviceCidrs: DEFAULT_NODE_RULES.serviceCidrs,
+    },
     nodePorts: settings.nodePortAddresses,
     detectsByNode: settings.detectLocalMode === 'NodeCIDR',
     syncPeriodMs,
     localAddrs,
   };
+}
+
+const LOOPBACK = parseAddr('127.0.0.1');
+
+/** Whether node ports are to be on loopback in IPv4, as far as their addresses say. */
+function servesLoopback({ nodePortAddresses, mode }: KubeProxySettings): boolean {
+  if (mode !== 'iptables' || nodePortAddresses === 'primary') return false;
+  return (
+    nodePortAddresses === 'all' || nodePortAddresses.some((prefix) => prefix.contains(LOOPBACK))
+  );
 }
 
 function detectorOf(settings: KubeProxySettings): LocalDetector {

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
+import { IptablesBackend } from '../../proxy/iptables/backend.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
 import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 
@@ -10,11 +11,12 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
     'remove the rules podwire made in this network namespace, and only those; stop the agent first',
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
-    using backend = NftablesBackend.open();
+    using nftables = NftablesBackend.open();
+    using iptables = IptablesBackend.open();
     // A process that owns the rules runs, and would miss what is taken from it.
-    backend.checkOwner();
+    nftables.checkOwner();
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...backend.cleanup()];
+    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables.cleanup()];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(

@@ -1,7 +1,7 @@
 import type { Prefix } from '../../ipaddr/prefix.ts';
+import { quoted, type SavedRule, type SavedTable } from '../../iptables/save.ts';
 import { sha512 } from '../../sys/digest.ts';
 import { checkInstalled, mayHold, readNat, restoreNat } from '../iptables/program.ts';
-import { quoted, type SavedRule, type SavedTable } from '../iptables/save.ts';
 import type { Owner } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { MasqueradeBackend } from './backend.ts';

@@ -1,6 +1,6 @@
 import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import { tryParsePrefix } from '../../ipaddr/prefix.ts';
-import type { SavedRule } from '../iptables/save.ts';
+import type { SavedRule } from '../../iptables/save.ts';
 import { type Forward, PROTOCOL, type Protocol } from './forward.ts';
 
 /** The forward that a rule does; undefined for any other rule. */

@@ -1,7 +1,7 @@
 import { tryParsePrefix } from '../../ipaddr/prefix.ts';
+import { quoted, type SavedRule, type SavedTable } from '../../iptables/save.ts';
 import { sha512 } from '../../sys/digest.ts';
 import { checkInstalled, mayHold, readNat, restoreNat } from '../iptables/program.ts';
-import { quoted, type SavedRule, type SavedTable } from '../iptables/save.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { PortmapBackend } from './backend.ts';
 import type { PodForwards, PortmapConfig } from './config.ts';

@@ -45,6 +45,8 @@ export interface ServiceRoute {
    * to one of them goes on, as a TCP connection would; one that leads elsewhere is stale.
    */
   readonly serving?: readonly EndpointTarget[] | undefined;
+  /** Of a cluster IP: the healthCheckNodePort, which a firewall of the node has to let through. */
+  readonly healthCheckPort?: number | undefined;
 }
 
 /** A route as it is planned. */
@@ -135,6 +137,8 @@ function portRoutes(
   const inner = service.internalTrafficPolicy === 'Local' ? pools.local : pools.cluster;
   const innerWays = clusterIPWays(inner, settings, family);
   const outerWays = externalWays(service, pools, detects(settings, family));
+  const isChecked = service.type === 'LoadBalancer' && service.externalTrafficPolicy === 'Local';
+  const healthCheckPort = isChecked ? service.healthCheckNodePort : undefined;
   const route = (
     entry: Entry,
     addr: Addr | undefined,
@@ -148,6 +152,7 @@ function portRoutes(
     port: number,
     ways: entry === 'cluster-ip' ? innerWays : outerWays,
     sources,
+    healthCheckPort: entry === 'cluster-ip' ? healthCheckPort : undefined,
   });
   const routes = [route('cluster-ip', clusterIP)];
   for (const addr of outer.external) routes.push(route('external-ip', addr));
@@ -275,6 +280,7 @@ export function sameRoute(a: ServiceRoute, b: ServiceRoute): boolean {
   return (
     a.name === b.name &&
     a.entry === b.entry &&
+    a.healthCheckPort === b.healthCheckPort &&
     routeKey(a) === routeKey(b) &&
     sameSources(a.sources, b.sources) &&
     sameTargets(a.serving ?? [], b.serving ?? []) &&

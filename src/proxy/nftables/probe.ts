@@ -26,6 +26,7 @@ const PROBE_NODE = {
   masqueradeAll: false,
   masqueradeBit: 14,
   nodePortAddrs: 'all',
+  localhostNodePorts: false,
   serviceCidrs: [],
 } as const;
 

@@ -32,6 +32,8 @@ export interface Probe {
   readonly forgetsAfterMs?: number;
   /** The pods it may reach, all of which are reached in the end; or how it fails. */
   readonly expect: readonly PodName[] | 'reject' | 'drop' | 'pass';
+  /** What becomes of it where rules are for ports of Services alone, and no set has all cluster IPs. */
+  readonly expectWithoutSets?: 'pass';
   /** Whether the endpoint sees an address of N1 instead of the client's. */
   readonly masquerade?: boolean;
   /** The only family it is about; by default both. */

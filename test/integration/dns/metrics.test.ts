@@ -6,7 +6,7 @@ import { objectsOf, startDns } from './cluster-fixture.ts';
 
 /** The names and labels that dashboards for CoreDNS look for. */
 it("gives CoreDNS's metrics, with what was asked", async () => {
-  const metrics = new AgentMetrics('test', new HealthRegistry());
+  const metrics = new AgentMetrics('test', new HealthRegistry(), 'nftables');
   const trigger = new Date(Date.now() - 250).toISOString();
   await using dns = await startDns(
     objectsOf('names'),

@@ -1,4 +1,9 @@
-import { KUBE_PROXY_DEFAULTS, LOCAL_MODES } from '../../kube-proxy/settings.ts';
+import {
+  KUBE_PROXY_DEFAULTS,
+  type KubeProxySettings,
+  LOCAL_MODES,
+  PROXY_MODES,
+} from '../../kube-proxy/settings.ts';
 import { parseNodePortAddresses } from '../../kube-proxy/values.ts';
 import { option } from '../option.ts';
 import {
@@ -29,6 +34,14 @@ export const PROXY = {
     default: undefined,
     doc: 'file with a KubeProxyConfiguration, which holds where nothing else says otherwise',
     change: 'live',
+  }),
+  'proxy.mode': option({
+    flag: 'proxy-mode',
+    type: choice(PROXY_MODES),
+    default: KUBE_PROXY_DEFAULTS.mode,
+    doc: 'by which rules of the kernel Services are served',
+    change: 'restart',
+    kubeProxy: ({ mode }) => mode,
   }),
   'proxy.detectLocalMode': option({
     flag: 'detect-local-mode',
@@ -64,16 +77,17 @@ export const PROXY = {
   }),
   'proxy.nodePortAddresses': option({
     flag: 'nodeport-addresses',
-    type: list(
+    type: list<KubeProxySettings['nodePortAddresses'] | undefined>(
       'a list of IP prefixes, or "primary" alone',
-      (texts) => parseNodePortAddresses(texts) ?? KUBE_PROXY_DEFAULTS.nodePortAddresses,
+      parseNodePortAddresses,
       (value) => {
+        if (value === undefined) return [];
         if (value === 'primary') return ['primary'];
         return value === 'all' ? ['0.0.0.0/0', '::/0'] : value.map(String);
       },
     ),
-    default: KUBE_PROXY_DEFAULTS.nodePortAddresses,
-    doc: 'where node ports are served: "primary" for the addresses of the Node, or prefixes',
+    default: undefined,
+    doc: 'where node ports are served: "primary" for the addresses of the Node, or prefixes; by default primary, in mode iptables everywhere',
     change: 'live',
     kubeProxy: ({ nodePortAddresses }) => nodePortAddresses,
   }),
@@ -92,6 +106,14 @@ export const PROXY = {
     doc: 'the bit of the packet mark that asks for it',
     change: 'live',
     kubeProxy: ({ masqueradeBit }) => masqueradeBit,
+  }),
+  'proxy.iptables.localhostNodePorts': option({
+    flag: 'iptables-localhost-nodeports',
+    type: boolean,
+    default: KUBE_PROXY_DEFAULTS.localhostNodePorts,
+    doc: 'serve node ports on 127.0.0.1, too; in mode iptables',
+    change: 'restart',
+    kubeProxy: ({ localhostNodePorts }) => localhostNodePorts,
   }),
   'proxy.syncPeriod': option({
     type: duration,

@@ -1,0 +1,135 @@
+import { detectFlavour } from '../../iptables/detect.ts';
+import type { Flavour } from '../../iptables/programs.ts';
+import { findProgram, programName } from '../../iptables/programs.ts';
+import type { Netns } from '../../sys/netns.ts';
+import { readSysctl, writeSysctl } from '../../sys/sysctl.ts';
+import type { Desired, ProxyBackend, SyncResult } from '../backend.ts';
+import type { ServiceRoute } from '../model/route.ts';
+import { removeRules } from './cleanup.ts';
+import { TableWatch } from './drift.ts';
+import { FamilySynchronizer } from './family-sync.ts';
+import type { NodeSettings } from './node-rules.ts';
+
+const FAMILIES = [4, 6] as const;
+const BE_LIBERAL = 'net/netfilter/nf_conntrack_tcp_be_liberal';
+const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet';
+
+/** What the backend of iptables is opened with. */
+export interface IptablesOptions {
+  /** By default the flavour in use. */
+  readonly flavour?: Flavour | undefined;
+}
+
+/**
+ * Services as rules of iptables(8), in the chains of kube-proxy. What the kernel has is read once and
+ * adopted, so a restart writes nothing when nothing changed meanwhile.
+ */
+export class IptablesBackend implements ProxyBackend {
+  readonly name = 'iptables';
+  readonly flavour: Flavour | undefined;
+  readonly #netns: Netns | undefined;
+  readonly #watch: TableWatch;
+  readonly #families: Readonly<Record<4 | 6, FamilySynchronizer>>;
+  #isKnown = false;
+  #doubted = false;
+
+  private constructor(netns: Netns | undefined, flavour: Flavour | undefined) {
+    this.#netns = netns;
+    this.flavour = flavour;
+    this.#watch = new TableWatch(flavour, netns, () => this.#isIntact());
+    const family = (of: 4 | 6) =>
+      new FamilySynchronizer({ family: of, flavour }, netns, (pid) => this.#watch.ownProcess(pid));
+    this.#families = { 4: family(4), 6: family(6) };
+  }
+
+  /** Opens it in `netns`, or in the namespace the thread is in. */
+  static open(netns?: Netns, options: IptablesOptions = {}): IptablesBackend {
+    const detect = () => options.flavour ?? detectFlavour();
+    return new IptablesBackend(netns, netns === undefined ? detect() : netns.run(detect));
+  }
+
+  /** Throws IptablesError when a program is missing. */
+  probe(): void {
+    for (const family of FAMILIES) {
+      for (const verb of ['save', 'restore'] as const) {
+        findProgram(programName(family, verb, this.flavour));
+      }
+    }
+  }
+
+  async sync(desired: Desired): Promise<SyncResult> {
+    const node = this.#nodeSettings(desired);
+    const isWhole = !this.#isKnown;
+    this.#isKnown = true;
+    const routes = isWhole ? new Map(desired.routes()) : desired.changes;
+    for (const family of FAMILIES) {
+      this.#families[family].take(node, ofFamily(family, routes), isWhole);
+    }
+    // A change of ours must not be taken for somebody else's, nor somebody else's for ours.
+    const isDoubted = this.#doubted && !this.#watch.isUntouched();
+    this.#doubted = false;
+    if (isDoubted) this.#forget();
+    using _quiet = this.#watch.pause();
+    const outcomes = await Promise.allSettled(FAMILIES.map((each) => this.#families[each].sync()));
+    const failed = outcomes.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      // What the other family was told is not told again.
+      this.#isKnown = false;
+      throw failed.reason;
+    }
+    const done = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    return {
+      changes: done.reduce((sum, { changes }) => sum + changes, 0),
+      full: done.some(({ full }) => full),
+      quarantined: done.flatMap(({ quarantined }) => quarantined),
+      rules: done.flatMap(({ rules }) => rules),
+    };
+  }
+
+  invalidate(): void {
+    this.#doubted = true;
+  }
+
+  watch(onDrift: () => void): Disposable {
+    return this.#watch.open(() => {
+      this.#forget();
+      onDrift();
+    });
+  }
+
+  cleanup(): readonly string[] {
+    this.#forget();
+    const remove = () =>
+      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }));
+    return this.#netns === undefined ? remove() : this.#netns.run(remove);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+  }
+
+  #nodeSettings({ node }: Desired): NodeSettings {
+    const read = () => {
+      if (node.localhostNodePorts) writeSysctl(ROUTE_LOCALNET, '1');
+      return { node, isLiberal: (readSysctl(BE_LIBERAL) ?? '0') !== '0' };
+    };
+    return this.#netns === undefined ? read() : this.#netns.run(read);
+  }
+
+  #forget(): void {
+    for (const family of FAMILIES) this.#families[family].forget();
+  }
+
+  async #isIntact(): Promise<boolean> {
+    for (const family of FAMILIES) if (!(await this.#families[family].isIntact())) return false;
+    return true;
+  }
+}
+
+function ofFamily(
+  family: 4 | 6,
+  routes: ReadonlyMap<string, ServiceRoute | undefined>,
+): ReadonlyMap<string, ServiceRoute | undefined> {
+  // One that is gone does not say of which family it was; to the other it is not known.
+  return new Map([...routes].filter(([, route]) => route === undefined || route.family === family));
+}

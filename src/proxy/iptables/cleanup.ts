@@ -1,0 +1,53 @@
+import { parseChains } from '../../iptables/chains.ts';
+import { IptablesError } from '../../iptables/error.ts';
+import { restore, saveTable, type Target } from '../../iptables/run.ts';
+import { FIXED_CHAINS, isPortChain, type TableName } from './names.ts';
+import { JUMPS } from './node-rules.ts';
+
+/** How long it is waited for others that change rules. */
+const WAIT_SECONDS = 60;
+const TABLES = ['filter', 'nat', 'mangle'] as const;
+
+/**
+ * Removes what `kube-proxy --cleanup` would: the jumps, the fixed chains and those of ports. KUBE-FIREWALL
+ * is the kubelet's, too, and stays. Gives what was removed. Throws IptablesError.
+ */
+export function removeRules(target: Target): string[] {
+  let text: string;
+  try {
+    text = saveTable(target);
+  } catch (error) {
+    // Without the program nobody here can have made any.
+    if (error instanceof IptablesError && error.failure === 'missing') return [];
+    throw error;
+  }
+  const actual = parseChains(text);
+  const transactions: string[] = [];
+  const removed: string[] = [];
+  // Refusals go last, so that nothing slips through while the rest goes.
+  for (const table of [...TABLES].reverse()) {
+    const there = actual.get(table);
+    const jumps = JUMPS.filter(
+      (jump) => jump.table === table && there?.get(jump.from)?.includes(jump.rule),
+    );
+    const chains = [...(there?.keys() ?? [])].filter((chain) => isOurs(table, chain)).sort();
+    if (jumps.length + chains.length === 0) continue;
+    transactions.push(
+      [
+        `*${table}`,
+        ...chains.map((chain) => `:${chain} - [0:0]`),
+        ...jumps.map(({ from, rule }) => `-D ${from} ${rule}`),
+        ...chains.map((chain) => `-X ${chain}`),
+        'COMMIT',
+        '',
+      ].join('\n'),
+    );
+    removed.push(`${chains.length} chains of table ${table}, IPv${target.family} (iptables)`);
+  }
+  if (transactions.length > 0) restore(target, transactions.join(''), WAIT_SECONDS);
+  return removed;
+}
+
+function isOurs(table: TableName, chain: string): boolean {
+  return FIXED_CHAINS[table].includes(chain) || (table === 'nat' && isPortChain(chain));
+}
