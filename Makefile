@@ -38,8 +38,9 @@ bench-cni: build ## what ADD and DEL of a pod cost, beside the reference plugins
 	@$(NODE) test/peers/build.ts cni-plugins
 	@$(NODE) test/bench/cni.ts
 
-bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's own sockets
-	@$(NODE) test/peers/build.ts coredns
+bench-dns: setup ## what a DNS answer costs, beside knotd, unbound, CoreDNS and Node's dgram (needs root)
+	@./scripts/setup.sh etcd-server
+	@$(NODE) test/peers/build.ts coredns etcd kubernetes
 	@$(NODE) test/bench/dns.ts
 
 fuzz-dns: setup ## a million broken DNS messages, and the CPU each takes

@@ -1,13 +1,16 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { NodeRegistration } from '../cluster/etcd/registration.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
 import type { Wanted } from '../cluster/kube/resource.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
+import type { Addr } from '../ipaddr/addr.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
+import { outwardAddrs } from './local-addrs.ts';
 import type { Logger } from './log.ts';
 import { ManifestsFollower, type Prepared } from './manifests-follower.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -27,6 +30,8 @@ export interface ServerOptions {
 export interface SourceOptions extends ServerOptions {
   /** Directory of Kubernetes YAML. Its objects go before those of a server. */
   readonly manifests?: string;
+  /** The node is registered in etcd, with these addresses or by default those of the default routes. */
+  readonly register?: { readonly addresses: readonly Addr[] };
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
   readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
 }
@@ -56,6 +61,8 @@ export class ClusterSources implements Disposable {
   /** What takes the place of the server once it has told all it has. */
   #next: ServerFollower | undefined;
   #needs: DnsNeeds = { pods: false, imports: false };
+  readonly #registered = new DisposableStack();
+  #registration: NodeRegistration | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
   constructor(
@@ -73,6 +80,15 @@ export class ClusterSources implements Disposable {
     this.#manifests = new ManifestsFollower(this.store, log, metrics, health);
     if (options.manifests !== undefined) this.#manifests.start(options.manifests);
     this.#server = this.#follow(options);
+    const { etcd, register } = options;
+    if (etcd !== undefined && register !== undefined) {
+      this.#register(etcd, about, register.addresses);
+    }
+  }
+
+  /** What keeps the node in etcd; undefined where nothing does. */
+  get registration(): NodeRegistration | undefined {
+    return this.#registration;
   }
 
   /** Why the objects are not there yet; undefined when they are. */
@@ -110,9 +126,39 @@ export class ClusterSources implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#registered.dispose();
     this.#next?.[Symbol.dispose]();
     this.#server?.[Symbol.dispose]();
     this.#manifests[Symbol.dispose]();
+  }
+
+  #register(
+    etcd: NonNullable<SourceOptions['etcd']>,
+    { nodeName, userAgent }: AboutNode,
+    given: readonly Addr[],
+  ): void {
+    const addresses = given.length > 0 ? given : outwardAddrs();
+    const facts = { name: nodeName, addresses: addresses.map(String) };
+    let problem: string | undefined = 'not registered yet';
+    const registration = new NodeRegistration(
+      { ...etcd, userAgent, facts },
+      {
+        onRegistered: () => {
+          problem = undefined;
+          this.#log.info(facts, 'the node is registered');
+        },
+        onError: (error) => {
+          problem = error;
+          this.#log.error({ error }, 'registration of the node');
+        },
+        onRecovered: () => {
+          problem = undefined;
+        },
+      },
+    );
+    this.#registration = this.#registered.use(registration);
+    this.#registered.use(this.#health.probe('node-not-registered', () => problem));
+    registration.start();
   }
 
   /** Objects are only let go of when it is known which take their place. */

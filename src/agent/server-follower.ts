@@ -12,6 +12,9 @@ import type { ServerMetrics } from './server-metrics.ts';
 const SILENCE_MS = 500;
 /** The same for one that is there, and may have much to say: it is about to tell what is true now. */
 const SLOW_MS = 10_000;
+/** A watch that is broken for less is made again; what is known is as good as the server's. */
+const STALE_AFTER_MS = 30_000;
+const STALE_CHECK_INTERVAL_MS = 1_000;
 
 /** Which server is followed, and how. */
 export interface ServerFollowerOptions<Source> {
@@ -45,6 +48,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   #isClosed = false;
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  readonly #checking: NodeJS.Timeout;
   #saver: StateSaver | undefined;
 
   /** Begins to ask the server; the store is complete when it has answered, or the saved state is served. */
@@ -77,6 +81,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     // What is in force is better than what was once saved.
     if (options.replaces === undefined) this.#saved = this.#readSaved();
     this.#waitForServer();
+    this.#checking = setInterval(() => this.#markStale(), STALE_CHECK_INTERVAL_MS).unref();
   }
 
   /** Saves what is known and not saved yet; resolves when it is on the disk. */
@@ -97,6 +102,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   [Symbol.dispose](): void {
     this.#isClosed = true;
     clearTimeout(this.#waiting);
+    clearInterval(this.#checking);
     this.#probes.dispose();
     this.source[Symbol.dispose]();
   }
@@ -113,6 +119,14 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       this.#log.error({ error: message }, 'the saved state can not be used');
       return undefined;
     }
+  }
+
+  /** Has those who read the store know whether it may be out of date. */
+  #markStale(): void {
+    const { restoredFromMs, staleSinceMs } = this.source.status;
+    const ageMs = staleSinceMs === undefined ? 0 : Date.now() - staleSinceMs;
+    const isStale = restoredFromMs !== undefined || ageMs > STALE_AFTER_MS;
+    this.#store.markStale(this.#part, isStale);
   }
 
   /** Serves the saved state when the server does not tell a better one in time. */
@@ -136,6 +150,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       { savedState, savedAt, objects: saved.objects.length },
       `${name} does not answer; the saved state is served, which may be out of date`,
     );
+    this.#markStale();
     this.#store.isComplete = true;
   }
 
@@ -145,6 +160,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     const { objects } = this.source.status;
     const { name, origin, savedState } = this.#options;
     this.#log.info({ server: origin, objects }, `${name} was read`);
+    this.#markStale();
     this.#store.isComplete = true;
     await this.#options.replaces?.();
     if (savedState === undefined || this.#isClosed) return;

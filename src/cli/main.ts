@@ -7,6 +7,9 @@ import { dnsCommand } from './commands/dns/dns.ts';
 import { explainCommand } from './commands/explain/explain.ts';
 import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
+import { deleteCommand } from './commands/objects/delete.ts';
+import { getCommand } from './commands/objects/get.ts';
+import { putCommand } from './commands/objects/put.ts';
 import { versionCommand } from './commands/version.ts';
 import { InputError, UsageError } from './usage-error.ts';
 
@@ -30,6 +33,9 @@ async function main(): Promise<void> {
       .command(dnsCommand)
       .command(explainCommand)
       .command(ipCommand)
+      .command(putCommand)
+      .command(getCommand)
+      .command(deleteCommand)
       .command(versionCommand)
       .demandCommand(1, 'expected a command')
       .strict()

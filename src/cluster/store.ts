@@ -23,6 +23,8 @@ export interface ClusterState {
    * taken away because of it.
    */
   readonly isComplete: boolean;
+  /** Whether it may be out of date: the source is away, or has not told yet what is now. */
+  readonly isStale: boolean;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
   /** The slices that carry the label of the Service, in the order of their names. */
@@ -129,6 +131,7 @@ export class Store implements ClusterState {
   readonly #listeners = new Set<OnChange>();
   readonly #sharing = new Sharing();
   #isComplete = true;
+  readonly #stale = new Set<StorePart>();
 
   get isComplete(): boolean {
     return this.#isComplete;
@@ -139,6 +142,18 @@ export class Store implements ClusterState {
     if (isComplete === this.#isComplete) return;
     this.#isComplete = isComplete;
     this.#notify(new Touched());
+  }
+
+  get isStale(): boolean {
+    return this.#stale.size > 0;
+  }
+
+  /** Says whether what `part` has may be out of date, as it is not taken for without a word. */
+  markStale(part: StorePart, isStale: boolean): void {
+    const before = this.isStale;
+    if (isStale) this.#stale.add(part);
+    else this.#stale.delete(part);
+    if (this.isStale !== before) this.#notify(new Touched());
   }
 
   /** How many objects are in force. */

@@ -64,6 +64,11 @@ export class ClusterZone {
     this.#writer.setSynced(isSynced);
   }
 
+  /** Whether what is there may be out of date; answers then say so. */
+  setStale(isStale: boolean): void {
+    this.#writer.setStale(isStale);
+  }
+
   /** Takes over all of a state, into a table that has nothing of another. */
   load(state: ClusterState): void {
     this.#writer.reserve(state.services.size * NAMES_PER_SERVICE);

@@ -49,11 +49,13 @@ export class FollowedZone implements Disposable {
     this.zone = new ClusterZone(options.zone, options.tableBytes);
     this.zone.load(store);
     this.zone.setSynced(store.isComplete);
+    this.zone.setStale(store.isStale);
     this.#unsubscribe = store.subscribe((state, services, others) => {
       const since = performance.now();
       try {
         this.zone.update(state, services, others);
         this.zone.setSynced(state.isComplete);
+        this.zone.setStale(state.isStale);
       } catch (error) {
         options.onFailure(error as Error);
         return;

@@ -44,9 +44,13 @@ const signatures = {
     arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'],
     return: 'i64',
   },
-  recvmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32', 'pointer'], return: 'i32' },
+  recvmmsg: { arguments: ['i32', 'pointer', 'u32', 'i32', 'pointer'], return: 'i32' },
+  /** A result that is no bigint costs no allocation; no datagram is longer than an int can say. */
+  recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
   send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
-  sendmmsg: { arguments: ['i32', 'buffer', 'u32', 'i32'], return: 'i32' },
+  sendmmsg: { arguments: ['i32', 'pointer', 'u32', 'i32'], return: 'i32' },
+  /** As recvmsg. */
+  sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
   sendto: { arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], return: 'i64' },
   setns: { arguments: ['i32', 'i32'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },

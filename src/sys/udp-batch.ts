@@ -61,6 +61,8 @@ export interface UdpSocket extends Disposable {
   readonly fd: number;
   readonly port: number;
   readonly isV4: boolean;
+  /** The one address datagrams are sent to; undefined on a wildcard socket, which each tells. */
+  readonly local: Uint8Array | undefined;
 }
 
 /** Opens and binds a UDP socket. Throws SysError, such as EADDRINUSE. */
@@ -74,18 +76,21 @@ export function openUdpSocket(options: UdpOptions): UdpSocket {
   }
   trySetOption(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   const isV4 = options.address.length === 4;
-  if (isV4) setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
-  else setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  const isWildcard = options.address.every((octet) => octet === 0);
+  // A socket of one address sends from it anyway; to be told, and to tell it, costs a microsecond.
+  if (isWildcard && isV4) setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  else if (isWildcard) setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   setReceiveTimeout(fd, options.receiveTimeoutMs);
+  const local = isWildcard ? undefined : Uint8Array.from(options.address);
   stack.move();
-  return { fd: fd.number, port, isV4, [Symbol.dispose]: () => fd.close() };
+  return { fd: fd.number, port, isV4, local, [Symbol.dispose]: () => fd.close() };
 }
 
 /**
  * A UDP server socket that receives and replies in batches, one system call each (recvmmsg(2),
- * sendmmsg(2)), from memory laid out once. Several sockets may share a port (SO_REUSEPORT), one
- * for each thread. A reply leaves from the address its query was sent to, also on a wildcard
- * socket (IP_PKTINFO, ip(7); RFC 3542 section 6.2).
+ * sendmmsg(2)), from memory laid out once; a single datagram by the cheaper recvmsg(2) and sendmsg(2).
+ * Several sockets may share a port (SO_REUSEPORT), one for each thread. A reply leaves from the address
+ * its query was sent to, also on a wildcard socket (IP_PKTINFO, ip(7); RFC 3542 section 6.2).
  */
 export class UdpBatchSocket {
   readonly #fd: number;
@@ -142,19 +147,32 @@ export class UdpBatchSocket {
    * valid until the next call.
    */
   receive(wait = true): number {
-    const { bytes } = this.#received;
     // Only what the last receive used was overwritten: most batches are small.
     this.#received.reset(this.#taken);
     const flags = wait ? MSG_WAITFORONE : MSG_DONTWAIT;
-    const count = libc.recvmmsg(this.#fd, bytes, this.#batchMax, flags, 0n);
+    const count = libc.recvmmsg(this.#fd, this.#received.address, this.#batchMax, flags, 0n);
+    return this.#took('recvmmsg', count);
+  }
+
+  /**
+   * As `receive`, but takes one datagram at most: in quiet times there is no other, and this call costs
+   * less than one that looks for it.
+   */
+  receiveOne(): number {
+    this.#received.reset(this.#taken);
+    const lengthBytes = libc.recvmsg(this.#fd, this.#received.address, 0);
+    if (lengthBytes >= 0) this.#received.setLength(0, lengthBytes);
+    return this.#took('recvmsg', lengthBytes < 0 ? -1 : 1);
+  }
+
+  #took(call: string, result: number): number {
+    let count = result;
     if (count < 0) {
       const reason = errno();
-      if (reason !== EAGAIN && reason !== EINTR) check('recvmmsg', -1, 'UDP socket');
-      this.#count = 0;
-      this.#taken = 0;
-      return 0;
+      if (reason !== EAGAIN && reason !== EINTR) check(call, -1, 'UDP socket');
+      count = 0;
     }
-    this.#replyLengths.fill(0, 0, count);
+    for (let index = 0; index < count; index += 1) this.#replyLengths[index] = 0;
     this.#count = count;
     this.#taken = count;
     return count;
@@ -222,9 +240,7 @@ export class UdpBatchSocket {
     let next = 0;
     let sent = 0;
     while (next < prepared) {
-      const { bytes } = this.#toSend;
-      const rest = next === 0 ? bytes : bytes.subarray(next * HEADER_BYTES);
-      const count = libc.sendmmsg(this.#fd, rest, prepared - next, 0);
+      const count = this.#toSend.send(this.#fd, next, prepared - next, 0);
       if (count > 0) {
         next += count;
         sent += count;
@@ -284,7 +300,7 @@ export class UdpReplySender {
     const nameLength = origin[ORIGIN_NAME_LENGTH] ?? 0;
     const pktinfo = lengthBytes === 0 ? undefined : { offset: ORIGIN_PKTINFO, lengthBytes };
     headers.prepare(0, 0, reply.length, nameLength, origin, pktinfo);
-    return libc.sendmmsg(this.#fd, headers.bytes, 1, MSG_DONTWAIT) === 1;
+    return headers.send(this.#fd, 0, 1, MSG_DONTWAIT) === 1;
   }
 }
 
@@ -301,7 +317,8 @@ interface Pktinfo {
 
 /** An array of struct mmsghdr with the buffers they point to, all at addresses that stay. */
 class Headers {
-  readonly bytes: Uint8Array;
+  /** Of the first, for calls that take an array of them. */
+  readonly address: bigint;
   readonly slots: readonly Uint8Array[];
   /** The newest SO_RXQ_OVFL count seen by `findPktinfo`. */
   drops = 0;
@@ -320,7 +337,7 @@ class Headers {
     const headers = fixedMemory(count * HEADER_BYTES);
     const iovecs = fixedMemory(count * IOVEC_BYTES);
     const slots = fixedMemory(count * slotBytes);
-    this.bytes = headers.bytes;
+    this.address = headers.address;
     this.#view = new DataView(headers.bytes.buffer);
     this.#control = fixedMemory(count * CONTROL_BYTES);
     this.#controlView = new DataView(this.#control.bytes.buffer);
@@ -357,6 +374,18 @@ class Headers {
 
   get control(): Uint8Array {
     return this.#control.bytes;
+  }
+
+  setLength(index: number, lengthBytes: number): void {
+    this.#view.setUint32(index * HEADER_BYTES + HEADER_LENGTH, lengthBytes, true);
+  }
+
+  /** Sends `count` messages from `first` on. Gives how many the kernel took, -1 when it took none. */
+  send(fd: number, first: number, count: number, flags: number): number {
+    const address = first === 0 ? this.address : this.address + BigInt(first * HEADER_BYTES);
+    if (count > 1) return libc.sendmmsg(fd, address, count, flags);
+    // A struct mmsghdr begins with a struct msghdr.
+    return libc.sendmsg(fd, address, flags) < 0 ? -1 : 1;
   }
 
   length(index: number): number {

@@ -1,11 +1,18 @@
 import type { ClusterObject, EndpointSlice, Service } from '../../src/cluster/objects.ts';
+import {
+  clusterIPOf,
+  ENDPOINT_PORT,
+  endpointAddress,
+  namespaces,
+  SERVICE_PORT,
+} from './proxy-objects.ts';
 
-const NAMESPACES = 50;
+/* The Services of `proxy-objects.ts` with one endpoint each, as the store has them. */
+
+const NAMESPACES = namespaces();
 
 const nameOf = (index: number) => `service-${index}`;
-const namespaceOf = (index: number) => `namespace-${index % NAMESPACES}`;
-const addressOf = (first: number, index: number) =>
-  `10.${first + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
+const namespaceOf = (index: number) => NAMESPACES[index % NAMESPACES.length] ?? '';
 
 /** The name of Service `index` in the zone. */
 export function domainOf(index: number): string {
@@ -18,8 +25,8 @@ export function serviceAt(index: number): Service {
     kind: 'Service',
     metadata: { name: nameOf(index), namespace: namespaceOf(index), labels: {}, annotations: {} },
     type: 'ClusterIP',
-    clusterIPs: [addressOf(96, index)],
-    ports: [{ name: 'http', protocol: 'TCP', port: 80 }],
+    clusterIPs: [clusterIPOf(index)],
+    ports: [{ name: 'http', protocol: 'TCP', port: SERVICE_PORT }],
   };
 }
 
@@ -35,8 +42,8 @@ export function sliceAt(index: number): EndpointSlice {
       annotations: {},
     },
     addressType: 'IPv4',
-    endpoints: [{ addresses: [addressOf(200, index)], conditions: { ready: true } }],
-    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+    endpoints: [{ addresses: [endpointAddress(index)], conditions: { ready: true } }],
+    ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }],
   };
 }
 

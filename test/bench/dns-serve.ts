@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Service } from '../../src/cluster/objects.ts';
@@ -15,9 +14,9 @@ import { objects, serviceAt, sliceAt } from './dns-objects.ts';
 
 /*
  * A server for `dns.ts` to measure, in a process of its own: `podwire` as the agent has it, with an
- * access list; `dgram` with the same answers through Node's own sockets. Prints a line of JSON when it
- * serves, and one with its memory for each line on stdin. `table` is as `podwire`, but nobody holds the
- * cluster's objects: they are made when they are asked for.
+ * access list; `dgram` with the same answers through Node's own sockets. Prints a line when it
+ * serves. `table` is as `podwire`, but nobody holds the cluster's objects: they are made when they are
+ * asked for.
  */
 
 const [mode = 'podwire', services = '10000', port = '0'] = process.argv.slice(2);
@@ -36,6 +35,7 @@ function generated(count: number): ClusterState & Pick<Store, 'subscribe'> {
   return {
     generation: 1,
     isComplete: true,
+    isStale: false,
     // What is asked of it is there.
     services: services as unknown as ReadonlyMap<string, Service>,
     slicesOf: (_, name) => [sliceAt(indexOf(name))],
@@ -73,14 +73,6 @@ async function servePodwire(): Promise<number> {
       throw error;
     },
   });
-  process.stdin.on('data', () => {
-    const status = readFileSync('/proc/self/status', 'utf8');
-    const rssKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
-    const tableBytes = dns.zone.usedBytes;
-    process.stdout.write(
-      `${JSON.stringify({ rssMb: rssKb / 1024, tableMb: tableBytes / 2 ** 20 })}\n`,
-    );
-  });
   return dns.server.port;
 }
 
@@ -101,5 +93,5 @@ async function serveDgram(): Promise<number> {
 }
 
 const serving = await (mode === 'dgram' ? serveDgram() : servePodwire());
-process.stdout.write(`${JSON.stringify({ port: serving })}\n`);
+process.stdout.write(`serves on port ${serving}\n`);
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -1,20 +1,22 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { peerMissing, peerProgram } from '../peers/peer.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { peerMissing } from '../peers/peer.ts';
 import { bundleServer } from './dns-bundle.ts';
 import { domainOf } from './dns-objects.ts';
-import { type Candidate, interleave, type Sample } from './measure.ts';
+import { cpuNs, rssMb, type Server, Servers } from './dns-servers.ts';
+import { type Candidate, interleave, type Sample, sampleOf } from './measure.ts';
+import { KubeApi, kubeMissing } from './proxy-kube.ts';
+import { Room } from './proxy-room.ts';
 import { publish } from './report.ts';
 
 /*
  * What an answer costs: the same ten thousand Services in every server, asked for their addresses by
- * dnsperf with EDNS over loopback. Each server has one thread for UDP and the second core, dnsperf the
- * first. Costs are CPU time of the server's process, all of its threads, in user and kernel, for each
- * query that was answered.
+ * dnsperf with EDNS over loopback. CoreDNS follows a real API server that has them. Each server has one
+ * thread for UDP and the second core, dnsperf the first. Costs are CPU time of the server's process, all
+ * of its threads, in user and kernel, for each query that was answered.
  */
 
 const SERVICES = 10_000;
@@ -23,247 +25,136 @@ const ROUNDS = 5;
 const ROUND_SECONDS = 2;
 const STEADY_QUERIES_PER_SECOND = 10_000;
 const QUERIES = 20_000;
-const START_TIMEOUT_MS = 30_000;
-/** What the executable for nodes has inside (scripts/build.ts). */
-const EXECUTABLE_ARGS = ['--no-warnings', '--max-semi-space-size=2'];
+/** Most garbage of the start is collected by then. */
+const REST_MS = 8_000;
 const ASKER_CPU = '0';
-const SERVER_CPU = '1';
 
 const directory = mkdtempSync(join(tmpdir(), 'podwire-bench-dns-'));
-const children: ChildProcess[] = [];
+const queries = join(directory, 'queries');
 
-interface Server {
-  readonly name: string;
-  readonly port: number;
-  readonly pid: number;
-}
-
-function start(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn('taskset', ['-c', SERVER_CPU, command, ...args], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  children.push(child);
-  return child;
-}
-
-/** Starts one of ours and waits for the line that says where it serves. */
-async function startOurs(name: string, script: string, mode: string, services = SERVICES) {
-  const child = start(process.execPath, [...EXECUTABLE_ARGS, script, mode, `${services}`]);
-  if (child.stdout === null) throw new Error('no output');
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<Record<string, number>> =>
-    JSON.parse(String((await lines.next()).value)) as Record<string, number>;
-  const { port = 0 } = await next();
-  const memory = async () => {
-    child.stdin?.write('\n');
-    return next();
-  };
-  return { server: { name, port, pid: child.pid ?? 0 }, memory, child };
-}
-
-/** Waits until a server answers as it should. */
-async function answering(server: Server): Promise<Server> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    try {
-      const args = ['-p', `${server.port}`, '@127.0.0.1', '+short', '+tries=1', '+time=1'];
-      const output = execFileSync('dig', [...args, domainOf(1)], { encoding: 'utf8' });
-      if (output === '10.96.0.1\n') return server;
-    } catch {
-      // Not there yet.
-    }
-    if (Date.now() > deadline) throw new Error(`${server.name} does not answer`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-/** The zone of one of ours as a file, by dig. */
-function zoneFile(port: number): { path: string; records: string[] } {
-  const output = execFileSync(
-    'dig',
-    ['-p', `${port}`, '@127.0.0.1', '+noall', '+answer', '+onesoa', 'cluster.local', 'AXFR'],
-    { encoding: 'utf8', maxBuffer: 1 << 28 },
-  );
-  const records = output.split('\n').filter((line) => line !== '' && !line.startsWith(';'));
-  const path = join(directory, 'cluster.local.zone');
-  writeFileSync(path, `${records.join('\n')}\n`);
-  return { path, records };
-}
-
-function knot(zone: string, port: number): Promise<Server> {
-  const file = join(directory, 'knot.conf');
-  const lines = [
-    'server:',
-    `  rundir: ${directory}`,
-    `  listen: 127.0.0.1@${port}`,
-    '  udp-workers: 1',
-    '  tcp-workers: 1',
-    '  background-workers: 1',
-    'database:',
-    `  storage: ${directory}/knot`,
-    'zone:',
-    '  - domain: cluster.local',
-    `    file: ${zone}`,
-    '    zonefile-sync: -1',
+/** The servers with so many Services; CoreDNS where it can be had. */
+async function startAll(servers: Servers, api: KubeApi | undefined, services: number) {
+  const ours = await servers.ours('podwire', 'podwire', services);
+  const zone = servers.zoneOf(ours);
+  return [
+    ours,
+    await servers.knot(zone, services),
+    await servers.unbound(zone, services),
+    await servers.ours("the same through Node's dgram", 'dgram', services),
+    ...(api === undefined ? [] : [await servers.coredns(api.kubeconfig, services)]),
   ];
-  writeFileSync(file, `${lines.join('\n')}\n`);
-  const { pid = 0 } = start('knotd', ['-c', file]);
-  return answering({ name: 'knotd 3.2', port, pid });
 }
 
-function unbound(records: readonly string[], port: number): Promise<Server> {
-  const file = join(directory, 'unbound.conf');
-  const data = records
-    .filter((record) => /\sIN\s+(A|SRV)\s/.test(record))
-    .map((record) => `  local-data: "${record.replace(/\s+/g, ' ')}"`);
-  const lines = [
-    'server:',
-    `  interface: 127.0.0.1@${port}`,
-    '  num-threads: 1',
-    '  do-daemonize: no',
-    '  username: ""',
-    '  chroot: ""',
-    `  directory: ${directory}`,
-    '  use-syslog: no',
-    '  local-zone: "cluster.local." static',
-    ...data,
-    'remote-control:',
-    '  control-enable: no',
-  ];
-  writeFileSync(file, `${lines.join('\n')}\n`);
-  const { pid = 0 } = start('unbound', ['-d', '-c', file]);
-  return answering({ name: 'unbound 1.17, local-data', port, pid });
-}
-
-function coredns(zone: string, port: number): Promise<Server> {
-  const file = join(directory, 'Corefile');
-  const blocks = [
-    '  errors',
-    '  prometheus 127.0.0.1:0',
-    '  cache 30',
-    `  file ${zone} cluster.local`,
-  ];
-  writeFileSync(file, [`.:${port} {`, '  bind 127.0.0.1', ...blocks, '}', ''].join('\n'));
-  const { pid = 0 } = start(peerProgram('coredns', 'coredns'), ['-conf', file]);
-  return answering({ name: 'CoreDNS v1.15.0, file and cache', port, pid });
-}
-
-/** CPU time of all threads of a process so far, in nanoseconds. */
-function cpuNs(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
-    const stat = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8');
-    return sum + Number(stat.split(' ')[0]);
-  }, 0);
-}
-
-function dnsperf(server: Server, args: readonly string[], scheduler = ['chrt', '--other', '0']) {
-  return execFileSync(
-    'taskset',
-    ['-c', ASKER_CPU, ...scheduler, 'dnsperf', '-s', '127.0.0.1', '-p', `${server.port}`, '-e']
-      .concat(['-d', join(directory, 'queries'), '-l', `${ROUND_SECONDS}`, '-c', '8'])
-      .concat(args),
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 },
-  );
+function dnsperf(servers: Servers, { port }: Server, args: readonly string[], scheduler: string[]) {
+  const common = ['-s', '127.0.0.1', '-p', `${port}`, '-e', '-d', queries, '-c', '8'];
+  const own = ['chrt', ...scheduler, 'dnsperf', ...common, '-l', `${ROUND_SECONDS}`, ...args];
+  return servers.run('taskset', '-c', ASKER_CPU, ...own);
 }
 
 /** Microseconds of CPU for each query of one run. */
-function costUs(server: Server, args: readonly string[]): number {
+function costUs(servers: Servers, server: Server, args: readonly string[]): number {
   const before = cpuNs(server.pid);
-  const output = dnsperf(server, args);
+  const output = dnsperf(servers, server, args, ['--other', '0']);
   const spent = cpuNs(server.pid) - before;
   const completed = Number(/Queries completed:\s+(\d+)/.exec(output)?.[1]);
   if (!/NOERROR \d+ \(100\.00%\)/.test(output)) throw new Error(`${server.name}: ${output}`);
   return spent / 1000 / completed;
 }
 
-/** Latency in microseconds of which so many of a hundred are below, at a steady rate. */
-function latencyUs(server: Server, percent: number): number {
-  const output = dnsperf(
-    server,
-    ['-Q', `${STEADY_QUERIES_PER_SECOND}`, '-v'],
-    ['chrt', '--rr', '1'],
-  );
-  const latencies = Array.from(output.matchAll(/^> NOERROR \S+ A (\S+)$/gm), ([, text]) =>
-    Number(text),
+/** Latencies at a steady rate in microseconds, in order. */
+function latenciesUs(servers: Servers, server: Server): number[] {
+  const args = ['-Q', `${STEADY_QUERIES_PER_SECOND}`, '-v'];
+  const output = dnsperf(servers, server, args, ['--rr', '1']);
+  const latencies = Array.from(
+    output.matchAll(/^> NOERROR \S+ A (\S+)$/gm),
+    ([, text]) => Number(text) * 1e6,
   );
   if (latencies.length === 0) throw new Error(`${server.name}: no latencies`);
-  latencies.sort((a, b) => a - b);
-  return (latencies[Math.floor((latencies.length * percent) / 100)] ?? Number.NaN) * 1e6;
+  return latencies.sort((a, b) => a - b);
 }
 
-const one = (name: string, value: number): Sample => ({
-  name,
-  median: value,
-  p5: value,
-  p95: value,
-});
+const percentile = (sorted: readonly number[], percent: number): number =>
+  sorted[Math.floor((sorted.length * percent) / 100)] ?? Number.NaN;
 const medianOf = (samples: readonly Sample[], name: string): number =>
   samples.find((sample) => sample.name.startsWith(name))?.median ?? Number.NaN;
 
-async function memoryOf(name: string, script: string, mode: string, services: number) {
-  const { memory, child } = await startOurs(name, script, mode, services);
-  const { rssMb = Number.NaN } = await memory();
-  child.kill();
-  await once(child, 'exit');
-  return one(name, rssMb);
+/** Resident memory of ours alone, which nobody asks. */
+async function memoryOf(servers: Servers, name: string, mode: string, services: number) {
+  const server = await servers.ours(name, mode, services);
+  await pause(REST_MS);
+  const rss = rssMb(server);
+  await servers.end(server);
+  return sampleOf(name, [rss]);
 }
 
+const missing = kubeMissing() ?? peerMissing('coredns');
+if (missing !== undefined) process.stdout.write(`skipped: CoreDNS: ${missing}\n`);
 try {
   const names = Array.from(
     { length: QUERIES },
     (_, index) => `${domainOf((index * 7919) % SERVICES)} A`,
   );
-  writeFileSync(join(directory, 'queries'), `${names.join('\n')}\n`);
-  const script = await bundleServer(directory);
-  const { server: ours } = await startOurs('podwire', script, 'podwire');
-  const { server: dgram } = await startOurs("the same through Node's dgram", script, 'dgram');
-  const { path, records } = zoneFile(ours.port);
-  const servers = [
-    ours,
-    await knot(path, ours.port + 1),
-    await unbound(records, ours.port + 2),
-    dgram,
-  ];
-  const missing = peerMissing('coredns');
-  if (missing === undefined) servers.push(await coredns(path, ours.port + 3));
-  else process.stdout.write(`skipped: CoreDNS: ${missing}\n`);
+  writeFileSync(queries, `${names.join('\n')}\n`);
+  using room = new Room('dns');
+  using api = missing === undefined ? await KubeApi.start(directory, room) : undefined;
+  await using servers = new Servers(room, directory, await bundleServer(directory));
+
+  const empty = await startAll(servers, api, 0);
+  await pause(REST_MS);
+  const emptyMb = empty.map(rssMb);
+  for (const server of empty) await servers.end(server);
+  await api?.ask({ do: 'load', size: { services: SERVICES, endpoints: 1 } });
+  const full = await startAll(servers, api, SERVICES);
+  await pause(REST_MS);
+  const fullMb = full.map(rssMb);
 
   const candidates = (run: (server: Server) => number): Candidate[] =>
-    servers.map((server) => ({ name: server.name, run: () => run(server) }));
+    full.map((server) => ({ name: server.name, run: () => run(server) }));
   const saturated = interleave(
-    candidates((server) => costUs(server, ['-q', '200'])),
+    candidates((server) => costUs(servers, server, ['-q', '200'])),
     ROUNDS,
   );
   const steadyArgs = ['-Q', `${STEADY_QUERIES_PER_SECOND}`];
   const steady = interleave(
-    candidates((server) => costUs(server, steadyArgs)),
+    candidates((server) => costUs(servers, server, steadyArgs)),
     ROUNDS,
   );
   // Latency is that of the servers, not of whatever else runs on the machine.
-  for (const { pid } of servers)
-    execFileSync('chrt', ['--all-tasks', '--rr', '--pid', '1', `${pid}`]);
+  for (const { pid } of full) execFileSync('chrt', ['--all-tasks', '--rr', '--pid', '1', `${pid}`]);
+  const tails = new Map<string, number[]>(full.map(({ name }) => [name, []]));
   const p50 = interleave(
-    candidates((server) => latencyUs(server, 50)),
+    candidates((server) => {
+      const latencies = latenciesUs(servers, server);
+      tails.get(server.name)?.push(percentile(latencies, 99));
+      return percentile(latencies, 50);
+    }),
     ROUNDS,
   );
-  const p99 = interleave(
-    candidates((server) => latencyUs(server, 99)),
-    ROUNDS,
-  );
+  // As of `p50`, the first round does not count.
+  const p99 = [...tails].map(([name, each]) => sampleOf(name, each.slice(1)));
+  for (const server of full) await servers.end(server);
   const memory = [
-    await memoryOf('podwire, no Service', script, 'table', 0),
-    await memoryOf('10,000 Services', script, 'table', SERVICES),
-    await memoryOf('100,000 Services', script, 'table', SERVICES_LARGE),
+    await memoryOf(servers, 'podwire, no Service', 'table', 0),
+    await memoryOf(servers, '10,000 Services', 'table', SERVICES),
+    await memoryOf(servers, '100,000 Services', 'table', SERVICES_LARGE),
     await memoryOf(
+      servers,
       '100,000 Services, and the store that holds them',
-      script,
       'podwire',
       SERVICES_LARGE,
     ),
   ];
 
-  const ratio = (samples: readonly Sample[], peer: string) =>
-    medianOf(samples, 'podwire') / medianOf(samples, peer);
+  const goal = (
+    text: string,
+    samples: readonly Sample[],
+    peer: string,
+    limit: number,
+  ): { text: string; figure: number; limit: number } => ({
+    text: `CPU for a query beside ${peer}, ${text}`,
+    figure: medianOf(samples, 'podwire') / medianOf(samples, peer),
+    limit,
+  });
   publish({
     name: 'bench-dns',
     tables: [
@@ -273,24 +164,24 @@ try {
       { title: 'latency at 10,000 a second, 99 of 100 are below', unit: 'us', samples: p99 },
       { title: 'resident memory of the DNS server, one thread', unit: 'MB', samples: memory },
     ],
+    grids: [
+      {
+        title: 'resident memory, with what the answers are made from',
+        unit: 'MB',
+        sizes: ['no Service', '10,000 Services', 'for each 1,000'],
+        rows: full.map(({ name }, index) => {
+          const [before = Number.NaN, after = Number.NaN] = [emptyMb[index], fullMb[index]];
+          return { name, figures: [before, after, ((after - before) * 1000) / SERVICES] };
+        }),
+      },
+    ],
     goals: [
-      {
-        text: 'CPU for a query beside knotd, as many as it can',
-        figure: ratio(saturated, 'knotd'),
-        limit: 1.4,
-      },
-      {
-        text: 'CPU for a query beside knotd, at 10,000 a second',
-        figure: ratio(steady, 'knotd'),
-        limit: 1.4,
-      },
+      goal('as many as it can', saturated, 'knotd', 1.4),
+      goal('at 10,000 a second', steady, 'knotd', 1.4),
       ...(missing === undefined
         ? [
-            {
-              text: 'CPU for a query beside CoreDNS, as many as it can',
-              figure: ratio(saturated, 'CoreDNS'),
-              limit: 0.35,
-            },
+            goal('as many as it can', saturated, 'CoreDNS', 0.35),
+            goal('at 10,000 a second', steady, 'CoreDNS', 0.35),
           ]
         : []),
       {
@@ -306,6 +197,5 @@ try {
     ],
   });
 } finally {
-  for (const child of children) child.kill();
   rmSync(directory, { recursive: true, force: true });
 }

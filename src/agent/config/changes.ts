@@ -22,8 +22,12 @@ export function changesBetween(running: AgentConfig, next: AgentConfig): Changes
   );
   // Threads that answer for the cluster alone are no server of a Corefile, nor the other way round.
   const isOtherServer = hasCorefile(running) !== hasCorefile(next);
+  // What a node has in etcd, and has claimed there, it has in one etcd.
+  const isRegistered = running.values['node.register'];
   const waits = (name: OptionName) =>
-    OPTIONS[name].change === 'restart' || (isOtherServer && name.startsWith('dns.'));
+    OPTIONS[name].change === 'restart' ||
+    (isOtherServer && name.startsWith('dns.')) ||
+    (isRegistered && name.startsWith('sources.etcd.'));
   const restart = differing.filter(waits);
   const live = differing.filter((name) => !waits(name));
   return { live, restart, config: withValues(next, running, restart) };

@@ -18,13 +18,13 @@ export function checkSources(values: Values): void {
 export function sourceOptions(values: Values): SourceOptions {
   const manifests = values['sources.manifests.directory'];
   const kube = accessOf(values);
-  const endpoints = values['sources.etcd.endpoints'];
-  const etcd = endpoints === undefined ? undefined : etcdOf(values, endpoints);
+  const etcd = values['sources.etcd.endpoints'] && etcdPlace(values);
   const savedState = values['savedState.file'];
   return {
     ...(manifests === undefined ? {} : { manifests }),
     ...(kube === undefined ? {} : { kube }),
     ...(etcd === undefined ? {} : { etcd }),
+    ...(values['node.register'] ? { register: { addresses: values['node.addresses'] } } : {}),
     ...(savedState === '' ? {} : { savedState }),
   };
 }
@@ -56,10 +56,13 @@ export interface EtcdPlace {
   readonly prefix: string;
 }
 
-/** What the values mean for an etcd with these endpoints; reads the files they name. Throws AccessError. */
-function etcdOf(values: Values, endpoints: readonly string[]): EtcdPlace {
+/** Where etcd listens where nobody says otherwise. */
+const ENDPOINTS = ['http://127.0.0.1:2379'];
+
+/** The etcd the values name, by default one on this machine; reads the files they name. Throws AccessError. */
+export function etcdPlace(values: Values): EtcdPlace {
   const access = etcdAccess({
-    endpoints,
+    endpoints: values['sources.etcd.endpoints'] ?? ENDPOINTS,
     cacert: values['sources.etcd.cacert'],
     cert: values['sources.etcd.cert'],
     key: values['sources.etcd.key'],

@@ -27,6 +27,10 @@ export const DEGRADED_STATES = {
     what: 'objects can not be read; the last good ones stay in force',
     todo: 'mend the fields that are named',
   },
+  'node-not-registered': {
+    what: 'other nodes may not know of this one',
+    todo: 'see whether etcd is up, can be reached, and lets the agent write below its prefix',
+  },
   'config-refused': {
     what: 'a changed configuration is wrong; the one before it stays in force',
     todo: 'mend the line and field that are named, then reload',

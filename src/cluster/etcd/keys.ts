@@ -7,7 +7,8 @@ import type { ClusterObject } from '../objects.ts';
 
 const LAYOUT = 'v1';
 
-interface ResourceKind {
+/** A kind of object, and what it is called. */
+export interface ResourceKind {
   readonly kind: ClusterObject['kind'];
   readonly apiVersion: string;
   /** The plural by which the Kubernetes API has it, and kubectl. */
@@ -35,6 +36,14 @@ export const RESOURCE_KINDS: readonly ResourceKind[] = [
   resource('ServiceCIDR', 'networking.k8s.io/v1', 'servicecidrs', 'scidr', false),
   resource('ServiceImport', 'multicluster.x-k8s.io/v1alpha1', 'serviceimports', 'svcim', true),
 ];
+
+/** The kind people mean: by its name, its plural, or kubectl's short name, in any case. */
+export function kindOf(text: string): ResourceKind | undefined {
+  const word = text.toLowerCase();
+  return RESOURCE_KINDS.find(({ kind, resource: plural, short }) =>
+    [kind.toLowerCase(), plural, short].includes(word),
+  );
+}
 
 /** The keys below one prefix. */
 export class EtcdKeys {

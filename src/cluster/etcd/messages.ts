@@ -35,6 +35,38 @@ const RANGE_RESPONSE = {
   count: [4, 'int64'],
 } as const satisfies Message;
 
+const PUT_REQUEST = {
+  key: [1, 'bytes'],
+  value: [2, 'bytes'],
+  lease: [3, 'int64'],
+  prevKv: [4, 'bool'],
+} as const satisfies Message;
+
+const DELETE_REQUEST = { key: [1, 'bytes'] } as const satisfies Message;
+
+/** Compare.CompareTarget: the revision at which a key was made, 0 for one that is not there; and its value. */
+export const COMPARE_CREATE = 1;
+export const COMPARE_VALUE = 3;
+
+const COMPARE = {
+  target: [2, 'enum'],
+  key: [3, 'bytes'],
+  createRevision: [5, 'int64'],
+  value: [7, 'bytes'],
+} as const satisfies Message;
+
+const REQUEST_OP = {
+  range: [1, RANGE_REQUEST],
+  put: [2, PUT_REQUEST],
+  deleteRange: [3, DELETE_REQUEST],
+} as const satisfies Message;
+
+const RESPONSE_OP = {
+  range: [1, RANGE_RESPONSE],
+  put: [2, { prevKv: [2, KEY_VALUE] }],
+  deleteRange: [3, { deleted: [2, 'int64'] }],
+} as const satisfies Message;
+
 const WATCH_REQUEST = {
   create: [
     1,
@@ -60,6 +92,10 @@ const WATCH_RESPONSE = {
   events: [11, EVENT, 'repeated'],
 } as const satisfies Message;
 
+const LEASE = { ttlSeconds: [1, 'int64'] } as const satisfies Message;
+const LEASE_ID = { id: [1, 'int64'] } as const satisfies Message;
+const LEASE_STATE = { id: [2, 'int64'], ttlSeconds: [3, 'int64'] } as const satisfies Message;
+
 /** A procedure: where it is, what it takes and what it gives. */
 export interface Method<Request extends Message = Message, Response extends Message = Message> {
   readonly path: string;
@@ -83,7 +119,19 @@ const method = <Request extends Message, Response extends Message>(
 
 /** The procedures of etcd that are called. */
 export const RANGE = method('KV/Range', RANGE_REQUEST, RANGE_RESPONSE, true);
+export const TXN = method(
+  'KV/Txn',
+  {
+    compare: [1, COMPARE, 'repeated'],
+    success: [2, REQUEST_OP, 'repeated'],
+    failure: [3, REQUEST_OP, 'repeated'],
+  },
+  { succeeded: [2, 'bool'], responses: [3, RESPONSE_OP, 'repeated'] },
+);
 export const WATCH = method('Watch/Watch', WATCH_REQUEST, WATCH_RESPONSE);
+/** A lease that nobody keeps alive ends, so one too many is no harm. */
+export const LEASE_GRANT = method('Lease/LeaseGrant', LEASE, LEASE_STATE, true);
+export const LEASE_KEEP_ALIVE = method('Lease/LeaseKeepAlive', LEASE_ID, LEASE_STATE);
 export const AUTHENTICATE = method(
   'Auth/Authenticate',
   { name: [1, 'string'], password: [2, 'string'] },

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff } from '../connect/backoff.ts';
 import { FieldError } from '../decode.ts';
+import { applyInParts } from '../in-parts.ts';
 import { type ClusterObject, objectKey } from '../objects.ts';
 import type { FollowState, ServerEvents, ServerSource, ServerStatus } from '../server-source.ts';
 import { SourceCondition } from '../source-condition.ts';
@@ -207,10 +208,10 @@ export class EtcdSource implements ServerSource {
       const key = objectKey(object);
       if (!objects.has(key) && !kept.has(key)) gone.push(key);
     }
+    await applyInParts(this.#part, [...objects.values()], gone, signal);
     const isFirst = !this.#isSynced;
     this.#isSynced = true;
     this.#restoredFromMs = undefined;
-    this.#part.apply(objects.values(), gone);
     if (isFirst) this.#events.onSynced();
     return position;
   }

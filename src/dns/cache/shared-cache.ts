@@ -56,8 +56,26 @@ export interface SharedCacheSize {
   readonly arenaBytes: number;
 }
 
+/** Where answers go that threads may give. */
+export interface SharedWriter {
+  /** Keeps an answer: `wire` is without an OPT record. */
+  put(key: SharedKey, wire: Uint8Array, options: SharedPutOptions): void;
+  /** How often threads gave the answer since this was last called. */
+  takeHits(key: SharedKey): number;
+}
+
+/** Keeps the same in several caches: those of all servers a block stands behind. */
+export function writeToAll(caches: readonly SharedWriter[]): SharedWriter {
+  return {
+    put(key, wire, options) {
+      for (const each of caches) each.put(key, wire, options);
+    },
+    takeHits: (key) => caches.reduce((sum, each) => sum + each.takeHits(key), 0),
+  };
+}
+
 /** The writing side, of which there is one: answers the threads may give without asking anybody. */
-export class SharedCache {
+export class SharedCache implements SharedWriter {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #slots: number;

@@ -39,10 +39,11 @@ export async function followCname(
   return reply?.message.rcode === RCODE.NOERROR ? reply.message.answers : [];
 }
 
-/** The query a client's bytes are; throws MessageError. */
-export function readQuery(request: Uint8Array, context: QueryContext): Query {
+/** The query a client's bytes are, which came to `server`; throws MessageError. */
+export function readQuery(request: Uint8Array, context: QueryContext, server: string): Query {
   const message = parseMessage(request);
-  return { request: message, name: canonicalName(message.question.name), context, depth: 0 };
+  const name = canonicalName(message.question.name);
+  return { request: message, name, context, server, depth: 0 };
 }
 
 /**

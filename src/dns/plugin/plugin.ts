@@ -1,5 +1,5 @@
 import type { Addr } from '../../ipaddr/addr.ts';
-import type { SharedCache } from '../cache/shared-cache.ts';
+import type { SharedWriter } from '../cache/shared-cache.ts';
 import type { Directive, ServerBlock } from '../corefile/parse.ts';
 import type { Message, ResourceRecord } from '../message/message.ts';
 import type { QueryContext } from '../server/fallback.ts';
@@ -13,6 +13,8 @@ export interface Query {
   /** The name asked for in lower case. */
   readonly name: string;
   readonly context: QueryContext;
+  /** The server it came to, as CoreDNS labels it in metrics: `dns://:53`. */
+  readonly server: string;
   /** How many CNAMEs led here. */
   readonly depth: number;
 }
@@ -48,12 +50,17 @@ export interface Plugin {
   notReady?(): string | undefined;
 }
 
-/** The server block a plugin works in, as labels of metrics and for those who need its zones. */
+/** The labels that nearly every metric of CoreDNS has: which server the query came to, and no view. */
+export function serverLabels({ server }: Pick<Query, 'server'>): Labels {
+  return { server, view: '' };
+}
+
+/** The server block a plugin works in, which may stand behind several servers. */
 export interface ServerInfo {
   readonly zones: readonly string[];
   readonly port: number;
-  /** `server` and `view`, which nearly every metric of CoreDNS has. */
-  readonly labels: Labels;
+  /** The first of its servers, for what is asked of none: see `Query.server`. */
+  readonly label: string;
 }
 
 /** Where plugins write. */
@@ -92,7 +99,7 @@ export interface Environment {
   /** Undefined where there is no cluster behind the server. */
   readonly cluster: ClusterView | undefined;
   /** Undefined where threads must not answer past the plugins. */
-  readonly shared: SharedCache | undefined;
+  readonly shared: SharedWriter | undefined;
   /** Whether answers from shared memory are to be rotated. */
   readonly rotates: boolean;
   /** Asks the block itself, from its first plugin on. */

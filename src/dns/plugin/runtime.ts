@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Addr } from '../../ipaddr/addr.ts';
-import { SharedCache, type SharedCacheSize } from '../cache/shared-cache.ts';
+import { SharedCache, type SharedCacheSize, writeToAll } from '../cache/shared-cache.ts';
 import { queryMessage } from '../forward/query.ts';
 import { canonicalName, MessageError, zoneOf } from '../message/name.ts';
 import { typeName } from '../message/numbers.ts';
@@ -19,8 +19,17 @@ import {
 import { type Configuration, type ConfiguredBlock, mayShareCache } from './configure.ts';
 import { HttpEndpoints, HttpListeners } from './http-endpoints.ts';
 import type { Listener } from './listeners.ts';
-import type { Labels, Metrics } from './metrics.ts';
-import type { ClusterView, DnsLog, Environment, Next, Plugin, Query, Reply } from './plugin.ts';
+import type { Metrics } from './metrics.ts';
+import {
+  type ClusterView,
+  type DnsLog,
+  type Environment,
+  type Next,
+  type Plugin,
+  type Query,
+  type Reply,
+  serverLabels,
+} from './plugin.ts';
 import { type AnswerClass, answer, answerClass, refused } from './reply.ts';
 
 /** What a DnsRuntime is made with. */
@@ -40,8 +49,8 @@ interface RunningBlock {
   readonly plugins: readonly Plugin[];
   readonly chain: Next;
   readonly udpBytesMax: number;
-  /** Labels of what is counted by size; undefined without `prometheus`. */
-  readonly sizeLabels: Labels | undefined;
+  /** Whether there is `prometheus`, and sizes are counted. */
+  readonly countsSizes: boolean;
   inFlight: number;
   /** Another Corefile is in force; the last answer stops the plugins. */
   isRetired: boolean;
@@ -57,6 +66,8 @@ interface Running {
   readonly blocks: readonly RunningBlock[];
   /** By the key of a listener, the longest zone first. */
   readonly zones: ReadonlyMap<string, readonly RunningZone[]>;
+  /** By the same key, what metrics call the server. */
+  readonly labels: ReadonlyMap<string, string>;
 }
 
 /**
@@ -71,6 +82,7 @@ export class DnsRuntime {
     configuration: { corefile: { blocks: [], sources: [] }, blocks: [] },
     blocks: [],
     zones: new Map(),
+    labels: new Map(),
   };
 
   constructor(options: RuntimeOptions) {
@@ -112,7 +124,8 @@ export class DnsRuntime {
         return running === undefined ? [] : [{ zone, block: running }];
       }),
     ]);
-    this.#running = { configuration, blocks: blocks(), zones: new Map(zones) };
+    const labels = new Map(listeners.map(({ key, label }) => [key, label]));
+    this.#running = { configuration, blocks: blocks(), zones: new Map(zones), labels };
     for (const block of old.blocks) retire(block);
     // Names may have another block now, whose plugins made none of these answers.
     for (const shared of this.#shared.values()) shared.clear();
@@ -121,8 +134,8 @@ export class DnsRuntime {
       served.map((each) => ({ block: each, label: server })),
     )) {
       for (const { name } of block.block.plugins) {
-        const labels = { server: label, zone: block.zone, view: '', name };
-        metrics.set('coredns_plugin_enabled', labels, 1);
+        const enabled = { server: label, zone: block.zone, view: '', name };
+        metrics.set('coredns_plugin_enabled', enabled, 1);
       }
     }
     for (const plugin of plugins) plugin.started?.();
@@ -143,7 +156,7 @@ export class DnsRuntime {
     return async (request, context) => {
       let query: Query;
       try {
-        query = readQuery(request, context);
+        query = readQuery(request, context, this.#labelOf(listener));
       } catch (error) {
         if (!(error instanceof MessageError)) throw error;
         return rejectQuery(request, error);
@@ -158,9 +171,9 @@ export class DnsRuntime {
       this.#log(query, reply, start);
       const limit = served?.block.udpBytesMax ?? Number.POSITIVE_INFINITY;
       const encoded = encodeReply(query, reply, limit);
-      if (served?.block.sizeLabels !== undefined) {
+      if (served?.block.countsSizes === true) {
         const { metrics } = this.#options;
-        const labels = { ...served.block.sizeLabels, zone: served.zone, proto: context.transport };
+        const labels = { ...serverLabels(query), zone: served.zone, proto: context.transport };
         metrics.observe('coredns_dns_request_size_bytes', labels, request.length);
         metrics.observe('coredns_dns_response_size_bytes', labels, encoded.length);
       }
@@ -175,6 +188,7 @@ export class DnsRuntime {
       request: queryMessage({ name, type, class: CLASS_IN }, true, false, undefined),
       name: canonicalName(name),
       context: { client: nobody, clientPort: 0, local: nobody, transport: 'udp' },
+      server: this.#labelOf(listener),
       depth: 0,
     };
     const plugins = this.#zoneOf(query.name, listener)?.block.plugins ?? [];
@@ -224,6 +238,10 @@ export class DnsRuntime {
     }
   }
 
+  #labelOf(listener: string): string {
+    return this.#running.labels.get(listener) ?? '';
+  }
+
   #zoneOf(name: string, listener: string): RunningZone | undefined {
     const zones = this.#running.zones.get(listener) ?? [];
     return zones.find(({ zone }) => zoneOf(name, [zone]) !== undefined);
@@ -252,21 +270,24 @@ export class DnsRuntime {
     const { log, metrics, metricsText, clusterOf, logClasses, now = Date.now } = this.#options;
     const { key = '', label = '', port = 0 } = listeners[0] ?? {};
     const chain: { ask: Next } = { ask: async (query) => refused(query, '') };
-    // A block of several listeners has one cache, which can't be in the memory of each.
     const logsAll = (logClasses?.size ?? 0) > 0;
-    const isShared = listeners.length === 1 && mayShareCache(block) && !logsAll;
-    const labels = { server: label, view: '' };
+    const isShared = mayShareCache(block) && !logsAll;
+    // What a block of several listeners keeps is in the memory of each.
+    const copies = listeners.map((listener) => this.#sharedOf(listener.key));
     const environment: Environment = {
-      server: { zones: block.zones, port, labels },
+      server: { zones: block.zones, port, label },
       log,
       metrics,
       metricsText,
       endpoints,
       cluster: clusterOf?.(block),
-      shared: isShared ? this.#sharedOf(key) : undefined,
+      shared: isShared ? writeToAll(copies) : undefined,
       rotates: block.plugins.some(({ name }) => name === 'loadbalance'),
       ask: (query) => chain.ask(query),
-      resolve: (query, cname) => followCname((each) => this.#askListener(key, each), query, cname),
+      resolve: (query, cname) => {
+        const came = listeners.find((listener) => listener.label === query.server)?.key ?? key;
+        return followCname((each) => this.#askListener(came, each), query, cname);
+      },
       now,
       notReady: () =>
         everyPlugin().flatMap((plugin) => {
@@ -281,7 +302,7 @@ export class DnsRuntime {
       plugins,
       chain: chain.ask,
       udpBytesMax: Math.min(...limits),
-      sizeLabels: block.plugins.some(({ name }) => name === 'prometheus') ? labels : undefined,
+      countsSizes: block.plugins.some(({ name }) => name === 'prometheus'),
       inFlight: 0,
       isRetired: false,
     };

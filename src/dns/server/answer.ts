@@ -110,6 +110,8 @@ export class Answerer {
   readonly #keepalive: number;
   #turn = 0;
   #overTcp = false;
+  /** The answer is of a table that may be out of date. */
+  #isStale = false;
 
   constructor(options: AnswererOptions = {}) {
     const { cookieSecret, nsid, chaosVersion, chaosHostname, tcpIdleMs } = options;
@@ -137,6 +139,7 @@ export class Answerer {
   ): number {
     this.outcome = OUTCOME.ANSWERED;
     this.#overTcp = overTcp;
+    this.#isStale = false;
     const read = this.request.read(request, length);
     if (read === NO_REPLY) return 0;
     if (read !== RCODE.NOERROR) {
@@ -156,6 +159,7 @@ export class Answerer {
     const read = this.request.read(request, length);
     if (read === NO_REPLY) return 0;
     this.#overTcp = false;
+    this.#isStale = false;
     this.#begin(request, reply, client);
     if (!this.request.hasQuestion) return this.#reply.finishBare(RCODE.REFUSED);
     return this.#finish(RCODE.REFUSED, 0, EDE.PROHIBITED);
@@ -201,6 +205,7 @@ export class Answerer {
       this.outcome = OUTCOME.OUTSIDE;
       return this.#finish(RCODE.REFUSED, 0, EDE.NOT_AUTHORITATIVE);
     }
+    this.#isStale = table.isStale;
     return this.#resolve(table, zone, name, HEADER_BYTES, 0);
   }
 
@@ -462,7 +467,7 @@ export class Answerer {
 
   #finish(rcode: number, flags: number, ede: number = EDE.NONE): number {
     this.rcode = rcode;
-    this.#reply.ede = ede;
+    this.#reply.ede = ede === EDE.NONE && this.#isStale ? staleness(rcode) : ede;
     return this.#reply.finish(rcode, flags);
   }
 }
@@ -475,6 +480,11 @@ export function zoneOf(table: Table, name: WireName): TableZone | undefined {
     if (zone !== undefined && name.isWithin(zone.name)) return zone;
   }
   return undefined;
+}
+
+/** How an answer says that it may be out of date (RFC 8914 sections 4.4 and 4.20). */
+function staleness(rcode: number): number {
+  return rcode === RCODE.NXDOMAIN ? EDE.STALE_NXDOMAIN_ANSWER : EDE.STALE_ANSWER;
 }
 
 function isName(name: WireName, wire: Uint8Array): boolean {

@@ -278,7 +278,7 @@ export class DnsServer {
     const reply = await this.#askFallback(request, {
       client: Addr.fromBytes(client),
       clientPort,
-      local: local.length === 0 ? Addr.v4(0) : Addr.fromBytes(local),
+      local: Addr.fromBytes(local.length === 0 ? (thread.local ?? new Uint8Array(4)) : local),
       transport: 'udp',
     });
     if (reply === undefined) return;

@@ -55,6 +55,11 @@ export class UdpThread {
     this.sender = new UdpReplySender(socket.fd, TCP_BYTES_MAX);
   }
 
+  /** The one address it is asked on; undefined where each query tells. */
+  get local(): Uint8Array | undefined {
+    return this.#socket.local;
+  }
+
   /** What was counted, by zone; "" has what was in none. */
   get counters(): ReadonlyMap<string, Counters> {
     return this.#counters;

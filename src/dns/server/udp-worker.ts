@@ -14,6 +14,8 @@ const BATCH_MAX = 64;
 const DATAGRAM_BYTES_MAX = 2048;
 /** A thread that was held up for so long has queries waiting that nobody waits for any more. */
 const STALE_AFTER_MS = 2_000;
+/** A call that gives a datagram sooner than this did not wait for it: more may be there. */
+const WAITED_MS = 0.004;
 /** The most batches that are thrown away at a time. */
 const STALE_BATCHES_MAX = 10_000;
 
@@ -69,11 +71,13 @@ class UdpWorker {
     Atomics.wait(signals, 0, CONTROL.WAIT);
     if (Atomics.load(signals, 0) === CONTROL.DISCARD) return;
     let idleSince = performance.now();
+    let isQuiet = false;
     while (Atomics.load(signals, 0) === CONTROL.SERVE) {
-      let received = this.#udp.receive();
+      let received: number = isQuiet ? this.#udp.receiveOne() : this.#udp.receive();
       const now = performance.now();
-      // A batch that is full after so long a time was not waited for: the thread was held up.
-      if (received === BATCH_MAX && now - idleSince > STALE_AFTER_MS) received = this.#dropStale();
+      const waitedMs = now - idleSince;
+      if (waitedMs > STALE_AFTER_MS) received = this.#afterHoldUp(received);
+      isQuiet = isQuiet ? waitedMs > WAITED_MS : received <= 1;
       this.#serve(received);
       idleSince = performance.now();
       if (received > 0) this.#took((idleSince - now) / 1000);
@@ -90,6 +94,19 @@ class UdpWorker {
       if (queries > 0) this.#counters[route]?.took(seconds, queries);
       this.#answered[route] = 0;
     }
+  }
+
+  /**
+   * The thread did not run for so long: a batch that is full now was not waited for, and neither what is
+   * behind a single query, or behind a time-out that ran out meanwhile. Gives how many are to be served.
+   */
+  #afterHoldUp(taken: number): number {
+    let received = taken;
+    if (received <= 1) {
+      this.#serve(received);
+      received = this.#udp.receive(false);
+    }
+    return received === BATCH_MAX ? this.#dropStale() : received;
   }
 
   /** Throws away all that waits but the newest batch, and gives how many that has. */

@@ -42,6 +42,9 @@ export const FLAG_SYNCED = 1;
 /** Of the header's flags: some entries say what is below them. */
 export const FLAG_BELOW = 2;
 
+/** Of the header's flags: what is there may be out of date. */
+export const FLAG_STALE = 4;
+
 /** Threads that may read one table. */
 export const READERS_MAX = 256;
 export const READERS_WORD = 16;

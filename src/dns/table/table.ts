@@ -10,6 +10,7 @@ import {
   ENTRY_RRSETS,
   ENTRY_VIEW,
   FLAG_BELOW,
+  FLAG_STALE,
   FLAG_SYNCED,
   HEADER,
   MAGIC,
@@ -78,6 +79,11 @@ export class Table {
   /** Whether what is not there is known not to exist. */
   get isSynced(): boolean {
     return (Atomics.load(this.words, HEADER.FLAGS) & FLAG_SYNCED) !== 0;
+  }
+
+  /** Whether what is there may be out of date. */
+  get isStale(): boolean {
+    return (Atomics.load(this.words, HEADER.FLAGS) & FLAG_STALE) !== 0;
   }
 
   /** Whether entries may say what is below them. */

@@ -13,6 +13,7 @@ import {
   ENTRY_NAME_BYTES,
   ENTRY_NEXT,
   FLAG_BELOW,
+  FLAG_STALE,
   FLAG_SYNCED,
   HEADER,
   REVERSE_ENDPOINT,
@@ -163,6 +164,11 @@ export class TableWriter {
   /** Whether what is not there is known not to exist: until then it is SERVFAIL. */
   setSynced(isSynced: boolean): void {
     this.#setFlag(FLAG_SYNCED, isSynced);
+  }
+
+  /** Whether what is there may be out of date: answers then say so (RFC 8914). */
+  setStale(isStale: boolean): void {
+    this.#setFlag(FLAG_STALE, isStale);
   }
 
   /** Has all of it be seen under a new serial number. */

@@ -60,7 +60,14 @@ export function typeName(type: number): string {
 export const OPTION = { NSID: 3, COOKIE: 10, KEEPALIVE: 11, EDE: 15 } as const;
 
 /** Info codes of extended errors (RFC 8914 section 4). */
-export const EDE = { NONE: -1, NOT_READY: 14, PROHIBITED: 18, NOT_AUTHORITATIVE: 20 } as const;
+export const EDE = {
+  NONE: -1,
+  STALE_ANSWER: 3,
+  NOT_READY: 14,
+  PROHIBITED: 18,
+  STALE_NXDOMAIN_ANSWER: 19,
+  NOT_AUTHORITATIVE: 20,
+} as const;
 
 /** The most labels and bytes a name may have (RFC 1035 section 2.3.4). */
 export const NAME_BYTES_MAX = 255;

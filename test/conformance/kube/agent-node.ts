@@ -112,8 +112,17 @@ export class AgentNode implements AsyncDisposable {
 
   /** The response code for a name, by the agent. */
   async rcode(name: string): Promise<string> {
-    const answer = await this.#run('dig', '+tries=1', '@127.0.0.1', name);
+    const answer = await this.#dig(name);
     return /status: (\w+)/.exec(answer)?.[1] ?? answer;
+  }
+
+  /** What dig says of the extended error (RFC 8914) for a name; undefined where there is none. */
+  async extendedError(name: string): Promise<string | undefined> {
+    return /EDE: (.*)/.exec(await this.#dig(name))?.[1];
+  }
+
+  async #dig(name: string): Promise<string> {
+    return await this.#run('dig', '+tries=1', '@127.0.0.1', name);
   }
 
   /** What the agent says over HTTP. */

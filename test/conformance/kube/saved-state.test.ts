@@ -67,6 +67,7 @@ describe('podwire agent without its API server', () => {
     const from = await start();
     await expect.poll(() => node.fetch(ADDRESS), PATIENCE).toBe('pod');
     expect(await node.resolve(NAME)).toBe(ADDRESS);
+    expect(await node.extendedError(NAME)).toBe('3 (Stale Answer)');
     expect(await node.rcode('other.default.svc.cluster.local')).toBe('NXDOMAIN');
     expect(await node.http('/readyz')).toBe('ok\n');
     expect(node.log.slice(from)).toContain('the saved state is served');
@@ -82,6 +83,7 @@ describe('podwire agent without its API server', () => {
     plane.kubectl(serviceYaml('later', '10.96.7.8'), 'apply', '-f', '-');
     await expect.poll(() => node.fetch('10.96.7.8'), PATIENCE).toBe('pod');
     expect(await node.metrics()).toMatch(/^podwire_kube_saved_state 0$/m);
+    expect(await node.extendedError(NAME)).toBeUndefined();
     const changes = Array.from(node.log.slice(from).matchAll(/"changes":(\d+)/g), ([, count]) =>
       Number(count),
     );

@@ -44,7 +44,7 @@ busy.test {
     max_concurrent 1
   }
 }
-cluster.local:${SLOW_PORT} {
+cluster.local:${SLOW_PORT} 192.0.2.0/24:${SLOW_PORT} {
   rewrite stop name exact old.${Z} ${SVC1}
   template IN A ${Z} {
     match ^templated[.]
@@ -165,6 +165,10 @@ describe.each(['udp', 'tcp'] as const)('server blocks over %s', (transport) => {
     expect(data(await slow(`x.wild.${Z}`))).toEqual([`x.wild.${Z} A 192.0.2.62`]);
     expect((await slow(`x.y.wild.${Z}`)).rcode).toBe('NXDOMAIN');
     expect(data(await slow(`six.${Z}`, 'AAAA'))).toEqual([`six.${Z} AAAA 2001:db8::60`]);
+    expect(data(await slow('63.2.0.192.in-addr.arpa', 'PTR')).toSorted()).toEqual([
+      `63.2.0.192.in-addr.arpa PTR both.${Z}`,
+      `63.2.0.192.in-addr.arpa PTR other.${Z}`,
+    ]);
     for (const [name, type] of [
       [`six.${Z}`, 'A'],
       [`pinned.${Z}`, 'MX'],

@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { describe, expect, it } from 'vitest';
 import { RCODE } from '../../../src/dns/wire/constants.ts';
 import { type Answer, ask } from '../dns/ask.ts';
@@ -34,6 +35,15 @@ async function start(
       await upstream[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A UDP port nobody has now. */
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
 }
 
 const udp = (dns: RunningCorefile, name: string): Promise<Answer> => ask(dns.port, 'udp', { name });
@@ -202,6 +212,34 @@ describe('threads', () => {
     const withEdns = await ask(dns.port, 'udp', { name: 'a.test', edns: {} });
     expect(withEdns.answers).toHaveLength(2);
     expect(withEdns.opt).toMatchObject({ sizeBytes: 1232, flags: 0 });
+  });
+
+  it('answer on every port of a block from one cache, counted for the port that was asked', async () => {
+    await using upstream = await ScriptedUpstream.start(hello);
+    const other = await freePort();
+    await using dns = await startCorefile(
+      `. .:${other} {
+        cache
+        prometheus 127.0.0.1:0
+        forward . 127.0.0.1:${upstream.port}
+      }`,
+      { shares: true },
+    );
+    const { metrics } = dns;
+    const counted = (name: Parameters<typeof metrics.total>[0]) => [
+      metrics.total(name, 'server=dns://:0'),
+      metrics.total(name, `server=dns://:${other}`),
+    ];
+    await udp(dns, 'a.test');
+    // Over TCP queries come to the plugins.
+    expect((await ask(other, 'tcp', { name: 'a.test' })).answers).toHaveLength(1);
+    expect(counted('coredns_cache_misses_total')).toEqual([1, 0]);
+    expect(counted('coredns_cache_hits_total')).toEqual([0, 1]);
+    expect(counted('coredns_dns_requests_total')).toEqual([1, 1]);
+    expect((await ask(other, 'udp', { name: 'A.test' })).answers).toHaveLength(1);
+    expect((await udp(dns, 'a.test')).answers).toHaveLength(1);
+    expect(counted('coredns_cache_requests_total')).toEqual([1, 1]);
+    expect(upstream.asked).toHaveLength(1);
   });
 
   it('leave to the plugins what they must not answer', async () => {

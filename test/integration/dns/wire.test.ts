@@ -220,6 +220,26 @@ describe.each(['udp', 'tcp'] as const)('EDNS over %s', (transport) => {
     expect([...(optionOf(answer.opt?.data, 15) ?? [])]).toEqual([0, 20]);
   });
 
+  it('tells that the cluster is away, as long as it is, to those who speak EDNS', async () => {
+    await using dns = await startDns(objectsOf('names'));
+    const error = async (name: string) => {
+      const answer = await ask(dns.port, transport, { name, edns: {} });
+      return [answer.rcode, ...(optionOf(answer.opt?.data, 15) ?? [])];
+    };
+    expect(await error(SVC1)).toEqual(['NOERROR']);
+    const part = dns.store.part();
+    dns.store.markStale(part, true);
+    expect(await error(SVC1)).toEqual(['NOERROR', 0, 3]);
+    expect(await error('testns.svc.cluster.local')).toEqual(['NOERROR', 0, 3]);
+    expect(await error('svc0.testns.svc.cluster.local')).toEqual(['NXDOMAIN', 0, 19]);
+    expect(await error('example.com')).toEqual(['REFUSED', 0, 20]);
+    const plain = await ask(dns.port, transport, { name: SVC1 });
+    expect(plain).toMatchObject({ rcode: 'NOERROR', opt: undefined });
+    expect(plain.answers).toHaveLength(1);
+    dns.store.markStale(part, false);
+    expect(await error(SVC1)).toEqual(['NOERROR']);
+  });
+
   it.each([
     ['a cookie of 5 octets', option(10, 1, 2, 3, 4, 5)],
     ['an option that is longer than the record', Buffer.of(0, 10, 0, 99, 1)],

@@ -28,7 +28,8 @@ describe('podwire agent and etcd', () => {
   });
 
   const start = async () => {
-    agent = await node.startAgent('--etcd-endpoints', etcd.url, '--saved-state', state);
+    const flags = ['--etcd-endpoints', etcd.url, '--saved-state', state, '--register-node'];
+    agent = await node.startAgent(...flags);
   };
   const put = (name: string, clusterIP: string, prefix = PREFIX) => {
     for (const object of loadAll(serviceYaml(name, clusterIP))) {
@@ -60,6 +61,10 @@ describe('podwire agent and etcd', () => {
     const metrics = await node.metrics();
     expect(metrics).toMatch(/^podwire_etcd_synced 1$/m);
     expect(metrics).toMatch(/^podwire_etcd_stale_seconds 0$/m);
+    const registered = etcd.etcdctl('get', '--print-value-only', `${PREFIX}/v1/nodes/node-1`);
+    expect(JSON.parse(registered)).toMatchObject({
+      status: { addresses: [{ type: 'InternalIP', address: '198.51.100.1' }, {}] },
+    });
   });
 
   it('serves what was saved after a reboot without etcd, and follows it when it is back', async () => {

@@ -83,9 +83,9 @@ function message(bytes: Uint8Array) {
   const iovec = fixedMemory(16);
   new DataView(iovec.bytes.buffer).setBigUint64(0, data.address, true);
   new DataView(iovec.bytes.buffer).setBigUint64(8, BigInt(bytes.length), true);
-  const header = buffer(64);
-  new DataView(header.buffer).setBigUint64(16, iovec.address, true);
-  new DataView(header.buffer).setBigUint64(24, 1n, true);
+  const header = fixedMemory(64);
+  new DataView(header.bytes.buffer).setBigUint64(16, iovec.address, true);
+  new DataView(header.bytes.buffer).setBigUint64(24, 1n, true);
   return { header, data, iovec };
 }
 
@@ -231,11 +231,21 @@ const contracts: Record<keyof typeof libc, () => void> = {
     const { fd, address } = receiver('recvmmsg');
     libc.sendto(socket(AF_UNIX), cString('hello'), 5n, 0, address, address.length);
     const { header, data, iovec } = message(buffer(5));
-    const got = whileHeld([data, iovec], () => libc.recvmmsg(fd, header, 1, MSG_DONTWAIT, 0n));
+    const held = [data, iovec, header];
+    const got = whileHeld(held, () => libc.recvmmsg(fd, header.address, 1, MSG_DONTWAIT, 0n));
     expect(got).toBe(1);
     expect(new TextDecoder().decode(data.bytes)).toBe('hello');
-    expect(new DataView(header.buffer).getUint32(56, true)).toBe(5);
-    expectErrno(libc.recvmmsg(-1, header, 1, 0, 0n), EBADF);
+    expect(new DataView(header.bytes.buffer).getUint32(56, true)).toBe(5);
+    expectErrno(libc.recvmmsg(-1, header.address, 1, 0, 0n), EBADF);
+  },
+  recvmsg: () => {
+    const { fd, address } = receiver('recvmsg');
+    libc.sendto(socket(AF_UNIX), cString('hello'), 5n, 0, address, address.length);
+    const { header, data, iovec } = message(buffer(5));
+    const held = [data, iovec, header];
+    expect(whileHeld(held, () => libc.recvmsg(fd, header.address, MSG_DONTWAIT))).toBe(5);
+    expect(new TextDecoder().decode(data.bytes)).toBe('hello');
+    expectErrno(libc.recvmsg(-1, header.address, 0), EBADF);
   },
   send: () => {
     const { fd, address } = receiver('send');
@@ -250,9 +260,20 @@ const contracts: Record<keyof typeof libc, () => void> = {
     const from = socket(AF_UNIX);
     libc.connect(from, address, address.length);
     const { header, data, iovec } = message(new TextEncoder().encode('hello'));
-    expect(whileHeld([data, iovec], () => libc.sendmmsg(from, header, 1, 0))).toBe(1);
+    const held = [data, iovec, header];
+    expect(whileHeld(held, () => libc.sendmmsg(from, header.address, 1, 0))).toBe(1);
     expect(receive(fd)).toBe('hello');
-    expectErrno(libc.sendmmsg(-1, header, 1, 0), EBADF);
+    expectErrno(libc.sendmmsg(-1, header.address, 1, 0), EBADF);
+  },
+  sendmsg: () => {
+    const { fd, address } = receiver('sendmsg');
+    const from = socket(AF_UNIX);
+    libc.connect(from, address, address.length);
+    const { header, data, iovec } = message(new TextEncoder().encode('hello'));
+    const held = [data, iovec, header];
+    expect(whileHeld(held, () => libc.sendmsg(from, header.address, 0))).toBe(5);
+    expect(receive(fd)).toBe('hello');
+    expectErrno(libc.sendmsg(-1, header.address, 0), EBADF);
   },
   sendto: () => {
     const { fd, address } = receiver('sendto');

@@ -1,5 +1,5 @@
 import { option } from '../option.ts';
-import { text } from '../value-type.ts';
+import { address, boolean, listOf, text } from '../value-type.ts';
 
 /** The node this is. */
 export const NODE = {
@@ -14,5 +14,22 @@ export const NODE = {
     doc: "the node's name, as EndpointSlices have it; by default the host's",
     change: 'restart',
     kubeProxy: ({ nodeName }) => nodeName,
+  }),
+  'node.register': option({
+    flag: 'register-node',
+    type: boolean,
+    default: false,
+    doc: 'keep a Node for this node in etcd, which goes away half a minute after the agent does',
+    change: 'restart',
+    needs: ['sources.etcd.endpoints'],
+  }),
+  'node.addresses': option({
+    flag: 'node-ip',
+    type: listOf(address),
+    default: [],
+    defaultDoc: 'those of the default routes',
+    doc: 'the addresses the node registers with, at most one of each family',
+    change: 'restart',
+    needs: ['node.register'],
   }),
 };

@@ -10,20 +10,20 @@ export interface AgentArgs {
   config: string | undefined;
 }
 
-/** Adds the flags of the agent to a command: all of them, or those of some subjects. */
+/** Adds the flags of the agent to a command: all of them, or those of some subjects, such as `sources.etcd`. */
 export function withAgentFlags<T>(
   yargs: Argv<T>,
-  sections: readonly string[] = SECTIONS.map(({ name }) => name),
+  subjects: readonly string[] = SECTIONS.map(({ name }) => name),
 ): Argv<T & AgentArgs> {
   let all = yargs.option('config', {
     type: 'string',
     describe: 'a file with an AgentConfiguration or a KubeProxyConfiguration',
   }) as Argv<T & AgentArgs>;
-  for (const { name, title, names } of SECTIONS) {
-    if (!sections.includes(name)) continue;
+  for (const { title, names } of SECTIONS) {
     for (const each of names) {
       const option = OPTIONS[each];
-      if (option.flag === undefined) continue;
+      const isWanted = subjects.some((subject) => each.startsWith(`${subject}.`));
+      if (option.flag === undefined || !isWanted) continue;
       all = all.option(option.flag, {
         type: option.type.isBoolean ? 'boolean' : 'string',
         ...(option.takesWords ? { array: true } : {}),

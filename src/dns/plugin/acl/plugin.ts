@@ -1,6 +1,7 @@
 import { zoneOf } from '../../message/name.ts';
 import { RCODE } from '../../wire/constants.ts';
 import { definePlugin } from '../define.ts';
+import { serverLabels } from '../plugin.ts';
 import { answer, EXTENDED_ERROR } from '../reply.ts';
 import { type AclConfig, parseAcl } from './config.ts';
 import { AclFilter } from './filter.ts';
@@ -14,7 +15,7 @@ export const acl = definePlugin<AclConfig>({
     lists.map(
       ({ zones, rules }) => `goes through ${rules.length} rules for names below ${zones.join(' ')}`,
     ),
-  create: ({ lists }, { metrics, server }) => {
+  create: ({ lists }, { metrics }) => {
     const filters = lists.map(({ zones, rules }) => ({ zones, filter: AclFilter.of(rules) }));
     return {
       name: 'acl',
@@ -23,7 +24,7 @@ export const acl = definePlugin<AclConfig>({
         for (const { zones, filter } of filters) {
           const zone = zoneOf(query.name, zones);
           if (zone === undefined) continue;
-          const labels = { ...server.labels, zone };
+          const labels = { ...serverLabels(query), zone };
           switch (filter.verdict(client, query.request.question.type)) {
             case 'block':
               metrics.count('coredns_acl_blocked_requests_total', labels);
@@ -41,7 +42,7 @@ export const acl = definePlugin<AclConfig>({
             default:
           }
         }
-        metrics.count('coredns_acl_allowed_requests_total', server.labels);
+        metrics.count('coredns_acl_allowed_requests_total', serverLabels(query));
         return await next(query);
       },
     };

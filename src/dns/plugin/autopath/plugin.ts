@@ -16,7 +16,7 @@ export const autopath = definePlugin<AutopathConfig>({
       ? `walks the search list of the asking pod's namespace, then ${search.join(' ') || 'the bare name'}`
       : `walks the search list ${search.join(' ')}`,
   ],
-  create: ({ zones, search, usesPods }, { cluster, metrics, server }) => {
+  create: ({ zones, search, usesPods }, { cluster, metrics }) => {
     const listFor = ({ context }: Query): readonly string[] => {
       if (!usesPods) return search;
       const namespace = cluster?.namespaceOf(context.client.unmap());
@@ -51,7 +51,7 @@ export const autopath = definePlugin<AutopathConfig>({
             request: { ...query.request, question: asked },
           });
           if (found === undefined || found.message.rcode !== RCODE.NOERROR) continue;
-          metrics.count('coredns_autopath_success_total', { server: server.labels.server ?? '' });
+          metrics.count('coredns_autopath_success_total', { server: query.server });
           return { ...found, message: withAlias(found, query, name) };
         }
         return original;

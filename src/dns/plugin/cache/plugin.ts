@@ -7,7 +7,14 @@ import { zoneOf } from '../../message/name.ts';
 import { EDNS_OPTION } from '../../message/numbers.ts';
 import { RCODE, rcodeName } from '../../wire/constants.ts';
 import { definePlugin } from '../define.ts';
-import type { Environment, Next, Plugin, Query, Reply } from '../plugin.ts';
+import {
+  type Environment,
+  type Next,
+  type Plugin,
+  type Query,
+  type Reply,
+  serverLabels,
+} from '../plugin.ts';
 import { EXTENDED_ERROR, withExtendedError } from '../reply.ts';
 import { type CacheConfig, parseCache, type StaleConfig } from './config.ts';
 
@@ -39,13 +46,15 @@ class Cache implements Plugin {
   readonly #config: CacheConfig;
   readonly #environment: Environment;
   readonly #answers: AnswerCache;
-  readonly #labels: Readonly<Record<string, string>>;
+  readonly #zones: string;
+  /** The server whose query an answer is kept for, while it is. */
+  #keptFor = '';
   readonly #refreshing = new Set<string>();
 
   constructor(config: CacheConfig, environment: Environment) {
     this.#config = config;
     this.#environment = environment;
-    this.#labels = { ...environment.server.labels, zones: config.zones.join(',') };
+    this.#zones = config.zones.join(',');
     this.#answers = new AnswerCache({
       success: config.success,
       denial: config.denial,
@@ -54,7 +63,8 @@ class Cache implements Plugin {
       bytesMax: BYTES_MAX,
       onEvict: (kind) => {
         const type = kind === 'success' ? 'success' : 'denial';
-        environment.metrics.count('coredns_cache_evictions_total', { ...this.#labels, type });
+        const labels = { ...this.#labels({ server: this.#keptFor }), type };
+        environment.metrics.count('coredns_cache_evictions_total', labels);
       },
     });
   }
@@ -85,27 +95,31 @@ class Cache implements Plugin {
     const { metrics } = this.#environment;
     const key = keyOf(query);
     const nowMs = this.#environment.now();
-    metrics.count('coredns_cache_requests_total', this.#labels);
+    metrics.count('coredns_cache_requests_total', this.#labels(query));
     const stale = this.#config.stale === undefined ? undefined : this.#answers.stale(key, nowMs);
     const entry = this.#answers.get(key, nowMs);
     // What was known is more than that nobody knows it now.
     if (entry !== undefined && !(entry.kind === 'failure' && stale !== undefined)) {
-      this.#hit(entry);
+      this.#hit(entry, query);
       if (this.#isDueForPrefetch(entry, query, nowMs) && this.#refresh(key, query, next)) {
-        metrics.count('coredns_cache_prefetch_total', this.#labels);
+        metrics.count('coredns_cache_prefetch_total', this.#labels(query));
       }
       return this.#given(entry, query, nowMs);
     }
     if (stale !== undefined && this.#config.stale !== undefined) {
       return await this.#stale(stale, this.#config.stale, query, next);
     }
-    metrics.count('coredns_cache_misses_total', this.#labels);
+    metrics.count('coredns_cache_misses_total', this.#labels(query));
     return await this.#fetch(key, query, next);
   }
 
-  #hit(entry: CachedAnswer): void {
+  #labels(query: Pick<Query, 'server'>): Readonly<Record<string, string>> {
+    return { ...serverLabels(query), zones: this.#zones };
+  }
+
+  #hit(entry: CachedAnswer, query: Query): void {
     const type = entry.kind === 'success' ? 'success' : 'denial';
-    this.#environment.metrics.count('coredns_cache_hits_total', { ...this.#labels, type });
+    this.#environment.metrics.count('coredns_cache_hits_total', { ...this.#labels(query), type });
   }
 
   /** Asks the plugins that come after, and keeps what they say. */
@@ -118,7 +132,7 @@ class Cache implements Plugin {
     if (!query.request.rd) return reply;
     const canonical = withQuestion(message, { ...question, name: query.name });
     if (message.question.type !== question.type || message.question.class !== question.class) {
-      this.#environment.metrics.count('coredns_cache_drops_total', this.#labels);
+      this.#environment.metrics.count('coredns_cache_drops_total', this.#labels(query));
       return reply;
     }
     const entry = this.#keep(key, canonical, query);
@@ -133,9 +147,11 @@ class Cache implements Plugin {
       message.rcode === RCODE.NOERROR && message.answers.length > 0 ? 'success' : 'denial';
     if (zoneOf(query.name, this.#config.disabled[kind]) !== undefined) return undefined;
     const nowMs = now();
+    this.#keptFor = query.server;
     const entry = this.#answers.put(key, message, nowMs);
+    const labels = this.#labels(query);
     for (const type of ['success', 'denial'] as const) {
-      metrics.set('coredns_cache_entries', { ...this.#labels, type }, this.#answers.size(type));
+      metrics.set('coredns_cache_entries', { ...labels, type }, this.#answers.size(type));
     }
     if (entry === undefined || entry.kind === 'failure' || shared === undefined) return entry;
     // From when it is to be fetched again on, queries must come here.
@@ -209,8 +225,8 @@ class Cache implements Plugin {
       entry.retryMs = now() + config.recheckMs;
       this.#refresh(entry.key, query, next);
     }
-    metrics.count('coredns_cache_served_stale_total', this.#labels);
-    this.#hit(entry);
+    metrics.count('coredns_cache_served_stale_total', this.#labels(query));
+    this.#hit(entry, query);
     const message = withQuestion(withTtl(entry.message, config.ttlSeconds), query.request.question);
     const code =
       message.rcode === RCODE.NXDOMAIN

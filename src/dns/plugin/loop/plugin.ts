@@ -93,6 +93,7 @@ class Loop implements Plugin {
       request: queryMessage({ name, type: TYPE_HINFO, class: 1 }, true, false, undefined),
       name,
       context: { client: nobody, clientPort: 0, local: nobody, transport: 'udp' },
+      server: this.#environment.server.label,
       depth: 0,
     });
   }
@@ -108,7 +109,7 @@ class Loop implements Plugin {
     }
     if (this.#goesRound && returned === 0) log.info({ zone: this.#zone }, 'the loop is gone');
     this.#goesRound = goesRound;
-    const labels = { server: server.labels.server ?? '', zone: this.#zone };
+    const labels = { server: server.label, zone: this.#zone };
     metrics.set('podwire_dns_forward_loops', labels, returned > 0 ? 1 : 0);
   }
 }

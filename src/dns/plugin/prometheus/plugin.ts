@@ -2,7 +2,7 @@ import { zoneOf } from '../../message/name.ts';
 import { typeName } from '../../message/numbers.ts';
 import { rcodeName } from '../../wire/constants.ts';
 import { definePlugin } from '../define.ts';
-import type { Plugin } from '../plugin.ts';
+import { type Plugin, serverLabels } from '../plugin.ts';
 import { type PrometheusConfig, parsePrometheus } from './config.ts';
 
 /** Types that have a series of their own, as in CoreDNS; strangers can't make more. */
@@ -28,7 +28,7 @@ export const prometheus = definePlugin<PrometheusConfig>({
       async handle(query, next) {
         const start = performance.now();
         const zone = zoneOf(query.name, server.zones) ?? 'dropped';
-        const labels = { ...server.labels, zone };
+        const labels = { ...serverLabels(query), zone };
         const type = typeName(query.request.question.type);
         metrics.count('coredns_dns_requests_total', {
           ...labels,

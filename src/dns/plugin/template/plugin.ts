@@ -4,7 +4,14 @@ import { className, typeName } from '../../message/numbers.ts';
 import { parseRecord } from '../../message/record-text.ts';
 import { RCODE, TYPE } from '../../wire/constants.ts';
 import { definePlugin } from '../define.ts';
-import type { Environment, Next, Plugin, Query, Reply } from '../plugin.ts';
+import {
+  type Environment,
+  type Next,
+  type Plugin,
+  type Query,
+  type Reply,
+  serverLabels,
+} from '../plugin.ts';
 import { answer } from '../reply.ts';
 import type { TemplateData } from './compile.ts';
 import {
@@ -71,7 +78,7 @@ class Templates implements Plugin {
     const { question } = query.request;
     const type = typeName(question.type);
     const labels = {
-      ...this.#environment.server.labels,
+      ...serverLabels(query),
       zone,
       class: className(question.class),
       type,
