@@ -8,7 +8,7 @@ import { sourceProblems } from './health/source-problems.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 
-/** How long a server that says nothing is waited for before the saved state is served. */
+/** How long a server that says nothing, not even no, is waited for before the saved state is served. */
 const SILENCE_MS = 500;
 /** The same for one that is there, and may have much to say: it is about to tell what is true now. */
 const SLOW_MS = 10_000;
@@ -70,6 +70,8 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       onError: (error) => {
         metrics.error();
         log.error({ error }, `${name}; the last good state stays in force`);
+        // One that can't be reached need not be waited for.
+        if (this.source.status.heardMs === undefined) this.#restore();
       },
       onRecovered: () => log.info({ server: origin }, `${name} is well again`),
     });
@@ -141,6 +143,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   }
 
   #restore(): void {
+    clearTimeout(this.#waiting);
     const saved = this.#saved;
     this.#saved = undefined;
     if (saved === undefined || !this.source.restore(saved.objects, saved.savedMs)) return;

@@ -8,6 +8,7 @@ import { NftablesConnection } from '../../src/netlink/nftables/connection.ts';
 import { elementList, setGet } from '../../src/netlink/nftables/list.ts';
 import { peerMissing, peerProgram } from '../peers/peer.ts';
 import type { Answered } from './agent-probe.ts';
+import type { Stall } from './agent-stalls.ts';
 import { costOf, type ProcessCost } from './process-cost.ts';
 import { KubeApi, kubeMissing } from './proxy-kube.ts';
 import { NODE_NAME, type Size } from './proxy-objects.ts';
@@ -34,6 +35,8 @@ const READY_TIMEOUT_MS = 180_000;
 const POLL_MS = 20;
 /** Garbage of the start is collected by then, by all of them. */
 const REST_MS = 15_000;
+const STALL_MARGIN_MS = 2;
+const STALL_MS_MAX = 20;
 const SHARE_MAX = 0.4;
 const SHARE_FROM_SERVICES = 10_000;
 const REBOOT_SECONDS_MAX = 2;
@@ -45,6 +48,16 @@ interface Figures {
   readonly rulesSeconds: number;
   readonly nameSeconds: number;
   readonly healthSeconds?: number | undefined;
+}
+
+/** The longest times in which the main thread of the agent serves nobody, in ms. */
+interface Stalls {
+  /** While Services are read and planned. */
+  readonly readMs: number;
+  /** While the rules of all are written: one transaction. */
+  readonly commitMs: number;
+  /** While memory is given back. */
+  readonly afterMs: number;
 }
 
 /** Which map of which table holds a cluster IP and port for each Service. */
@@ -139,6 +152,47 @@ function theirs(api: KubeApi): readonly ChildProcess[] {
   return [api.proxy('nftables'), api.run(peerProgram('coredns', 'coredns'), '-conf', corefile)];
 }
 
+/** What an agent logs of a time, by its message (Date.now). */
+function logged(log: string, message: string): number {
+  const line = log.split('\n').find((each) => each.includes(`"msg":"${message}"`));
+  if (line === undefined) throw new Error(`the agent never said "${message}"`);
+  return Date.parse((JSON.parse(line) as { time: string }).time);
+}
+
+/** The longest times in ms in which the main thread served nobody, from the sources, for it is asked inside. */
+async function stalls(room: Room, api: KubeApi, size: Size): Promise<Stalls> {
+  const log = join(directory, 'stalls.log');
+  const inside = join(import.meta.dirname, 'agent-stalls.ts');
+  const entry = join(import.meta.dirname, '../../src/entry.ts');
+  const flags = ['--no-warnings', '--max-semi-space-size=2', '--import', inside, entry, 'agent'];
+  const source = ['--kubeconfig', api.kubeconfig, '--saved-state=', '--log-level=debug'];
+  const own = [process.execPath, ...flags, '--hostname-override', NODE_NAME, ...source];
+  const child = api.run('sh', '-c', 'exec "$@" 2>"$0"', log, ...own);
+  const printed = output(child);
+  await hasRules(room, OURS, size.services + 1);
+  await pause(REST_MS);
+  await end([child]);
+  const text = readFileSync(log, 'utf8');
+  const [readyMs, readMs] = [logged(text, 'ready'), logged(text, 'the API server was read')];
+  const rulesMs = logged(text, 'rules changed');
+  const all = (await printed)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Stall);
+  const longest = (from: number, to: number): number =>
+    Math.max(
+      0,
+      ...all.filter(({ sinceMs }) => sinceMs >= from && sinceMs < to).map(({ ms }) => ms),
+    );
+  // Of the last piece that puts objects into the store the end is logged.
+  const last = readMs - STALL_MARGIN_MS;
+  return {
+    readMs: longest(readyMs, last),
+    commitMs: longest(last, rulesMs),
+    afterMs: longest(rulesMs, Number.POSITIVE_INFINITY),
+  };
+}
+
 function forget(room: Room): void {
   execFileSync(...room.enter('node', 'nft', 'flush', 'ruleset'));
 }
@@ -175,8 +229,10 @@ try {
       );
     }
   }
-  api.stop();
   const last = SIZES.at(-1) ?? { services: 0, endpoints: 0 };
+  const stalled = await stalls(room, api, last);
+  forget(room);
+  api.stop();
   const [reboot, agent] = await start(room, api, last, OURS, () => ours(api));
   await end(agent);
   const grid = (title: string, unit: string, of: (figures: Figures) => number | undefined) => ({
@@ -216,9 +272,27 @@ try {
           { name: 'healthz answers 200', figures: [reboot.healthSeconds] },
         ],
       },
+      {
+        title: "longest time in which podwire's main thread serves nobody",
+        unit: 'ms',
+        sizes: [nameOf(last)],
+        rows: [
+          { name: 'while Services are read and planned', figures: [stalled.readMs] },
+          {
+            name: 'while the rules of all are written, in one transaction',
+            figures: [stalled.commitMs],
+          },
+          { name: 'after that, once: memory is given back', figures: [stalled.afterMs] },
+        ],
+      },
     ],
     goals: [
       ...goals,
+      {
+        text: `longest time without a turn for others while ${nameOf(last)} are read, ms`,
+        figure: stalled.readMs,
+        limit: STALL_MS_MAX,
+      },
       {
         text: 'after a reboot, without the API server, until all works, s',
         figure: Math.max(

@@ -35,10 +35,8 @@ export class KubeApi implements Disposable {
     this.#room = room;
     this.#startEtcd();
     this.#startServer();
-    this.#loader = this.#spawn('node', process.execPath, [
-      '--no-warnings',
-      join(import.meta.dirname, 'proxy-load.ts'),
-    ]);
+    const script = ['--no-warnings', join(import.meta.dirname, 'proxy-load.ts')];
+    this.#loader = this.#spawn('node', process.execPath, script, 'inherit');
     if (this.#loader.stdout === null) throw new Error('no output of the loader');
     this.#lines = createInterface({ input: this.#loader.stdout })[Symbol.asyncIterator]();
   }
@@ -107,9 +105,14 @@ export class KubeApi implements Disposable {
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
-  #spawn(place: 'node' | 'api', command: string, args: readonly string[]): ChildProcess {
+  #spawn(
+    place: 'node' | 'api',
+    command: string,
+    args: readonly string[],
+    errors: 'ignore' | 'inherit' = 'ignore',
+  ): ChildProcess {
     const child = spawn(...this.#room.enter(place, command, ...args), {
-      stdio: ['pipe', 'pipe', 'ignore'],
+      stdio: ['pipe', 'pipe', errors],
     });
     this.#children.push(child);
     return child;

@@ -64,7 +64,7 @@ export class KubeSource implements ServerSource {
    * whether it was wanted: what is newer is not replaced.
    */
   restore(objects: readonly ClusterObject[], savedMs: number): boolean {
-    if (this.isSynced) return false;
+    if (this.isSynced || this.#late !== undefined) return false;
     this.#part.replace(objects);
     this.#restoredFromMs = savedMs;
     this.#staleSinceMs = savedMs;

@@ -128,12 +128,20 @@ describe('access to an API server', () => {
     expect(resources.find(({ path }) => path === '/api/v1/nodes')?.error).toMatch(/forbidden/);
   });
 
-  it('follows a server whose authority is another one now', async () => {
+  it('follows a server whose certificate is another one, and one whose authority is', async () => {
     plane.copy(plane.authority.cert, join(plane.directory, 'current-ca.crt'));
     const cluster = { 'certificate-authority': 'current-ca.crt' };
     using followed = follow(
       kubeconfigAccess(plane.kubeconfig('renewed', { token: TOKENS.podwire }, cluster)),
     );
+    await followed.hasServices(OWN);
+    await plane.stopServer();
+    plane.makeServerCertificate(plane.authority);
+    await plane.startServer();
+    plane.kubectl('', 'create', 'service', 'clusterip', 'renewed', '--tcp=80');
+    await followed.hasServices(OWN, 'renewed');
+    expect(followed.errors.filter((each) => each.includes('not trusted'))).toEqual([]);
+    plane.kubectl('', 'delete', 'service', 'renewed');
     await followed.hasServices(OWN);
     await plane.stopServer();
     const next = makeAuthority(plane.directory, 'next-ca');

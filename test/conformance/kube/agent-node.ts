@@ -12,9 +12,29 @@ require('node:http').createServer((_, response) => {
   response.end('pod');
 }).listen(8080, () => console.log('listening'));`;
 const CLIENT = `
-fetch(process.argv[1], { signal: AbortSignal.timeout(1000) }).then(async (response) => {
+fetch(process.argv[1], { signal: AbortSignal.timeout(5000) }).then(async (response) => {
   process.stdout.write(await response.text());
 }, (error) => process.stdout.write(String(error.cause?.code ?? error.name)));`;
+
+/** One connection after the other until stdin ends; then how many, and what became of those that failed. */
+const TRAFFIC = `
+const failures = [];
+let sent = 0;
+let isOver = false;
+process.stdin.resume().on('end', () => { isOver = true; });
+(async () => {
+  while (!isOver) {
+    sent += 1;
+    try {
+      const answer = await fetch(process.argv[1], { signal: AbortSignal.timeout(5000) });
+      if ((await answer.text()) !== 'pod') failures.push('another answer');
+    } catch (error) {
+      failures.push(String(error.cause?.code ?? error.name));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  console.log(JSON.stringify({ sent, failures }));
+})();`;
 
 /** The address of what stands for a pod of the node. */
 const POD_ADDRESS = '192.0.2.10';
@@ -75,9 +95,13 @@ export class AgentNode implements AsyncDisposable {
   }
 
   /** Starts a program inside. It ends with the node. */
-  spawn(program: string, args: readonly string[]): ChildProcess {
+  spawn(
+    program: string,
+    args: readonly string[],
+    stdin: 'ignore' | 'pipe' = 'ignore',
+  ): ChildProcess {
     const [first = '', ...more] = this.prefix;
-    const child = spawn(first, [...more, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(first, [...more, program, ...args], { stdio: [stdin, 'pipe', 'pipe'] });
     this.#children.push(child);
     return child;
   }
@@ -103,6 +127,21 @@ export class AgentNode implements AsyncDisposable {
   /** What is answered at an address and port, or the code of the error. */
   async fetch(address: string): Promise<string> {
     return this.#run(process.execPath, '-e', CLIENT, `http://${address}`);
+  }
+
+  /** Connects to an address all the time. Calling what it gives ends that, and tells how it went. */
+  traffic(address: string): () => Promise<{ readonly sent: number; readonly failures: string[] }> {
+    const child = this.spawn(process.execPath, ['-e', TRAFFIC, `http://${address}`], 'pipe');
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    return async () => {
+      const closed = once(child, 'close');
+      child.stdin?.end();
+      await closed;
+      return JSON.parse(output) as { sent: number; failures: string[] };
+    };
   }
 
   /** The addresses of a name, by the agent. */

@@ -65,7 +65,8 @@ describe('podwire agent and an API server', () => {
     expect(await node.fetch('10.96.7.7')).toBe('pod');
   });
 
-  it('serves on while the server is away, and says so', async () => {
+  it('serves on while the server is away, says so, and drops no connection, not even when it is killed', async () => {
+    const traffic = node.traffic('10.96.7.7');
     await plane.stopServer();
     await expect
       .poll(() => node.metrics(), PATIENCE)
@@ -78,6 +79,15 @@ describe('podwire agent and an API server', () => {
     plane.kubectl(serviceYaml('later', '10.96.7.9'), 'apply', '-f', '-');
     await expect.poll(() => node.fetch('10.96.7.9'), PATIENCE).toBe('pod');
     await expect.poll(() => node.log, PATIENCE).toContain('the API server is well again');
+    // Its connections see neither the server that went nor the agent that is killed and started again.
+    const exited = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await exited;
+    agent = await node.startAgent('--kubeconfig', kubeconfig, '--saved-state=');
+    await expect.poll(() => node.http('/readyz'), PATIENCE).toBe('ok\n');
+    const { sent, failures } = await traffic();
+    expect(sent).toBeGreaterThan(10);
+    expect(failures).toEqual([]);
   });
 
   it('takes the objects of a directory before those of the server', async () => {

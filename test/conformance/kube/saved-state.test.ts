@@ -12,6 +12,31 @@ const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
 const PATIENCE = { timeout: 30_000, interval: 20 };
 const NAME = 'web.default.svc.cluster.local';
 const ADDRESS = '10.96.7.7';
+/** Where the node is asked whether it has endpoints of a Service of policy Local. */
+const HEALTH = '198.51.100.1:31999';
+const LOCAL = `
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: local}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 31999
+  ports: [{name: http, port: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: local-1
+  labels: {kubernetes.io/service-name: local}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.10], nodeName: node-1}]
+ports: [{name: http, port: 8080}]
+`;
 /** How a file ends that is all there. */
 const WHOLE = /^\{"sha256":"\w+"\}\n$/m;
 
@@ -48,7 +73,10 @@ describe('podwire agent without its API server', () => {
     plane = await ControlPlane.start({ etcd: 'debian', prefix: node.prefix });
     file = join(plane.directory, 'state', 'cluster');
     plane.kubectl('', 'apply', '-f', RBAC);
-    plane.kubectl(serviceYaml('web', ADDRESS), 'apply', '-f', '-');
+    plane.kubectl(`${serviceYaml('web', ADDRESS)}---${LOCAL}`, 'apply', '-f', '-');
+    const addresses = [{ type: 'InternalIP', address: '198.51.100.1' }];
+    const patch = ['--subresource=status', '--patch', JSON.stringify({ status: { addresses } })];
+    plane.kubectl('', 'patch', 'node', 'node-1', ...patch);
   });
   afterAll(async () => {
     if (isMissing) return;
@@ -70,6 +98,7 @@ describe('podwire agent without its API server', () => {
     expect(await node.extendedError(NAME)).toBe('3 (Stale Answer)');
     expect(await node.rcode('other.default.svc.cluster.local')).toBe('NXDOMAIN');
     expect(await node.http('/readyz')).toBe('ok\n');
+    expect(await node.fetch(HEALTH)).toContain('"localEndpoints": 1');
     expect(node.log.slice(from)).toContain('the saved state is served');
     const metrics = await node.metrics();
     expect(metrics).toMatch(/^podwire_kube_saved_state 1$/m);
