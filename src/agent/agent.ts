@@ -13,6 +13,8 @@ import type { Prepared } from './manifests-follower.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
+import { NodeOverlay } from './overlay/node-overlay.ts';
+import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
 import { healthRoutes, metricsRoutes } from './routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
@@ -25,6 +27,8 @@ export interface AgentOptions {
   /** Starts though kube-proxy runs on the node. */
   readonly besideKubeProxy: boolean;
   readonly dns: AgentDnsOptions;
+  /** How pods of other nodes are reached; undefined where that is not the agent's business. */
+  readonly overlay: OverlaySettings | undefined;
   readonly log: Logger;
   /** Where the parts say what is wrong. */
   readonly health: HealthRegistry;
@@ -44,6 +48,7 @@ export interface AgentChanges {
 /** The daemon: sources, a store, and the two that follow it. */
 export class Agent {
   readonly #proxy: NodeProxy;
+  readonly #overlay: NodeOverlay | undefined;
   readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #sources: ClusterSources;
@@ -53,6 +58,7 @@ export class Agent {
   private constructor(
     options: AgentOptions,
     proxy: NodeProxy,
+    overlay: NodeOverlay | undefined,
     dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
@@ -60,6 +66,7 @@ export class Agent {
   ) {
     this.#options = options;
     this.#proxy = proxy;
+    this.#overlay = overlay;
     this.#dns = dns;
     this.#nodeLocal = nodeLocal;
     this.#sources = sources;
@@ -89,6 +96,8 @@ export class Agent {
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
+    const overlay = openOverlay(options, sources);
+    if (overlay !== undefined) undo.use(overlay);
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
     const dns = await AgentDns.start(store, options.dns, {
@@ -118,7 +127,7 @@ export class Agent {
     }
     log.info({ dnsPort: dns.port, http: http.addresses }, 'ready');
     undo.move();
-    return new Agent(options, proxy, dns, nodeLocal, sources, http);
+    return new Agent(options, proxy, overlay, dns, nodeLocal, sources, http);
   }
 
   /**
@@ -154,9 +163,18 @@ export class Agent {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
     await this.#sources.stop();
+    this.#overlay?.[Symbol.dispose]();
     this.#proxy.close();
     this.#http[Symbol.dispose]();
   }
+}
+
+function openOverlay(options: AgentOptions, sources: ClusterSources): NodeOverlay | undefined {
+  const { overlay: settings, kubeProxy, log, health } = options;
+  if (settings === undefined) return undefined;
+  const { nodeName } = kubeProxy;
+  const { store, patch } = sources;
+  return new NodeOverlay({ store, nodeName, settings, patch, log, health });
 }
 
 /** A node that took addresses over gives them back while its server still answers. */

@@ -30,6 +30,8 @@ export interface ServerOptions {
 export interface SourceOptions extends ServerOptions {
   /** Directory of Kubernetes YAML. Its objects go before those of a server. */
   readonly manifests?: string;
+  /** Whether all Nodes are wanted, and not this one alone. */
+  readonly allNodes: boolean;
   /** The node is registered in etcd, with these addresses or by default those of the default routes. */
   readonly register?: { readonly addresses: readonly Addr[] };
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
@@ -55,7 +57,7 @@ export class ClusterSources implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
-  readonly #about: AboutNode & Pick<SourceOptions, 'spawnDecoder'>;
+  readonly #about: AboutNode & Pick<SourceOptions, 'allNodes' | 'spawnDecoder'>;
   readonly #manifests: ManifestsFollower;
   #server: ServerFollower | undefined;
   /** What takes the place of the server once it has told all it has. */
@@ -75,7 +77,8 @@ export class ClusterSources implements Disposable {
     this.#log = log;
     this.#metrics = metrics;
     this.#health = health;
-    this.#about = { ...about, spawnDecoder: options.spawnDecoder };
+    const { allNodes, spawnDecoder } = options;
+    this.#about = { ...about, allNodes, spawnDecoder };
     // Before the server, so that its objects are those in force.
     this.#manifests = new ManifestsFollower(this.store, log, metrics, health);
     if (options.manifests !== undefined) this.#manifests.start(options.manifests);
@@ -84,6 +87,13 @@ export class ClusterSources implements Disposable {
     if (etcd !== undefined && register !== undefined) {
       this.#register(etcd, about, register.addresses);
     }
+  }
+
+  /** Changes an object, by its path in the API; undefined where there is no API server. */
+  get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
+    const source = this.#server?.source;
+    if (!(source instanceof KubeSource)) return undefined;
+    return (path, patch) => source.patch(path, patch);
   }
 
   /** What keeps the node in etcd; undefined where nothing does. */
@@ -180,11 +190,12 @@ export class ClusterSources implements Disposable {
     { kube, etcd, savedState }: ServerOptions,
     replaces?: () => Promise<void>,
   ): ServerFollower | undefined {
-    const { nodeName, userAgent, spawnDecoder } = this.#about;
+    const { nodeName, userAgent, allNodes, spawnDecoder } = this.#about;
     const follow = (of: Omit<ServerFollowerOptions<ServerSource>, 'savedState' | 'replaces'>) =>
       new ServerFollower(this.store, { ...of, savedState, replaces }, this.#log, this.#health);
     if (kube !== undefined) {
-      const about = { nodeName, userAgent, spawnDecoder, access: kube };
+      const nodes = allNodes ? 'all' : 'own';
+      const about = { nodeName, userAgent, spawnDecoder, access: kube, nodes } as const;
       return follow({
         name: 'the API server',
         origin: kube.server.origin,
@@ -205,7 +216,7 @@ export class ClusterSources implements Disposable {
   }
 }
 
-function wantedBy({ pods, imports }: DnsNeeds): Omit<Wanted, 'nodeName'> {
+function wantedBy({ pods, imports }: DnsNeeds): Omit<Wanted, 'nodeName' | 'nodes'> {
   return { pods: pods ? 'all' : 'none', imports };
 }
 

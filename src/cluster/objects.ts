@@ -155,6 +155,30 @@ export const IMPORT_NAME_LABEL = 'multicluster.kubernetes.io/service-name';
 /** The label by which an EndpointSlice names the cluster it is from (KEP-1645). */
 export const SOURCE_CLUSTER_LABEL = 'multicluster.kubernetes.io/source-cluster';
 
+/** What a node says of its overlay: by flannel's names (its pkg/subnet/kube), to mix with its nodes. */
+export const FLANNEL = {
+  manager: 'flannel.alpha.coreos.com/kube-subnet-manager',
+  type: 'flannel.alpha.coreos.com/backend-type',
+  4: {
+    data: 'flannel.alpha.coreos.com/backend-data',
+    endpoint: 'flannel.alpha.coreos.com/public-ip',
+    overwrite: 'flannel.alpha.coreos.com/public-ip-overwrite',
+  },
+  6: {
+    data: 'flannel.alpha.coreos.com/backend-v6-data',
+    endpoint: 'flannel.alpha.coreos.com/public-ipv6',
+    overwrite: 'flannel.alpha.coreos.com/public-ipv6-overwrite',
+  },
+} as const;
+
+/** The annotations of a Node that are read. */
+export const NODE_ANNOTATIONS: readonly string[] = [
+  FLANNEL.manager,
+  FLANNEL.type,
+  ...Object.values(FLANNEL[4]),
+  ...Object.values(FLANNEL[6]),
+];
+
 /** Whether new traffic may go to the endpoint: `ready` true or absent (EndpointConditions). */
 export function isReady(endpoint: Endpoint): boolean {
   return endpoint.conditions.ready ?? true;

@@ -1,12 +1,17 @@
 import {
   type ClusterObject,
   IMPORT_NAME_LABEL,
+  NODE_ANNOTATIONS,
   SERVICE_NAME_LABEL,
   SOURCE_CLUSTER_LABEL,
 } from './objects.ts';
 
-/** When endpoints changed (core/v1 EndpointsLastChangeTriggerTime); how late we are is told from it. */
-const ANNOTATIONS = ['endpoints.kubernetes.io/last-change-trigger-time'];
+/** The annotations that are read, by kind. */
+const ANNOTATIONS: Partial<Record<ClusterObject['kind'], readonly string[]>> = {
+  // When endpoints changed (core/v1 EndpointsLastChangeTriggerTime); how late we are is told from it.
+  EndpointSlice: ['endpoints.kubernetes.io/last-change-trigger-time'],
+  Node: NODE_ANNOTATIONS,
+};
 
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
@@ -32,7 +37,7 @@ export function prune<T extends ClusterObject>(object: T): T {
       name,
       namespace,
       labels: names === undefined ? labels : pick(labels, names),
-      annotations: pick(annotations, ANNOTATIONS),
+      annotations: pick(annotations, ANNOTATIONS[object.kind] ?? []),
     },
   };
 }

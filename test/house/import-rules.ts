@@ -317,6 +317,18 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     ['pino', 'prom-client'],
   ),
   rule(
+    'src/agent/overlay',
+    [
+      'src/agent/health/registry.ts',
+      'src/agent/log.ts',
+      ...state,
+      'src/cni/vxlan/overlay',
+      'src/netlink',
+      ...base,
+    ],
+    'the overlay follows the nodes, and of plugins it knows what one of them does to the kernel',
+  ),
+  rule(
     'src/agent/kube-proxy',
     [
       ...['document', 'fault', 'nearest'].map((part) => `src/agent/config/${part}.ts`),

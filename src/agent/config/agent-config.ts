@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { readKubeProxyConfig } from '../kube-proxy/config-file.ts';
 import type { KubeProxySettings } from '../kube-proxy/settings.ts';
+import type { OverlaySettings } from '../overlay/settings.ts';
 import {
   OPTION_NAMES,
   OPTIONS,
@@ -20,7 +21,7 @@ import {
   type Said,
 } from './origin.ts';
 import { resolve } from './resolve.ts';
-import { proxySettings } from './settings.ts';
+import { overlaySettings, proxySettings } from './settings.ts';
 import { CONFIG_VARIABLE, environmentLayer, flagLayer, misspelt } from './text-layers.ts';
 
 export const API_VERSION = 'podwire/v1alpha1';
@@ -49,6 +50,8 @@ export interface AgentConfig {
   readonly files: readonly ReadFile[];
   /** What the values mean for the proxy. */
   readonly kubeProxy: KubeProxySettings;
+  /** And for the overlay; undefined for none. */
+  readonly overlay: OverlaySettings | undefined;
 }
 
 /**
@@ -82,7 +85,7 @@ export function readAgentConfig({ flags, environment }: ConfigInput): AgentConfi
   const { values, origins, faults: together } = resolve(layers);
   const all = [...faults, ...together];
   if (all.length > 0) throw new ConfigError(all);
-  return { values, origins, warnings, files: file.files, kubeProxy: meant(values, origins) };
+  return { values, origins, warnings, files: file.files, ...meant(values, origins) };
 }
 
 /** A configuration, but with what another one says of some options. Throws ConfigError. */
@@ -93,17 +96,21 @@ export function withValues(
 ): AgentConfig {
   const values = { ...config.values, ...picked(other.values, names) };
   const origins = { ...config.origins, ...picked(other.origins, names) };
-  return { ...config, values, origins, kubeProxy: meant(values, origins) };
+  return { ...config, values, origins, ...meant(values, origins) };
 }
 
 function picked<T extends object>(of: T, names: readonly (keyof T)[]): Partial<T> {
   return Object.fromEntries(names.map((name) => [name, of[name]])) as Partial<T>;
 }
 
-function meant(values: Values, origins: AgentConfig['origins']): KubeProxySettings {
-  return proxySettings(values, (name, problem) => {
+function meant(
+  values: Values,
+  origins: AgentConfig['origins'],
+): Pick<AgentConfig, 'kubeProxy' | 'overlay'> {
+  const fail = (name: OptionName, problem: string): never => {
     throw new ConfigError([faultAt(origins[name], name, problem)]);
-  });
+  };
+  return { kubeProxy: proxySettings(values, fail), overlay: overlaySettings(values, fail) };
 }
 
 /** Reads a file alone, as `podwire config check` does. Throws ConfigError. */

@@ -22,12 +22,12 @@ export function changesBetween(running: AgentConfig, next: AgentConfig): Changes
   );
   // Threads that answer for the cluster alone are no server of a Corefile, nor the other way round.
   const isOtherServer = hasCorefile(running) !== hasCorefile(next);
-  // What a node has in etcd, and has claimed there, it has in one etcd.
-  const isRegistered = running.values['node.register'];
+  // What a node says of itself, and has claimed, it has said to one server.
+  const isKnown = running.values['node.register'] || running.values['overlay.backend'] !== 'none';
   const waits = (name: OptionName) =>
     OPTIONS[name].change === 'restart' ||
     (isOtherServer && name.startsWith('dns.')) ||
-    (isRegistered && name.startsWith('sources.etcd.'));
+    (isKnown && /^sources\.(?:etcd|kubernetes)\./.test(name));
   const restart = differing.filter(waits);
   const live = differing.filter((name) => !waits(name));
   return { live, restart, config: withValues(next, running, restart) };

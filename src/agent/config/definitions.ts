@@ -3,6 +3,7 @@ import { DNS } from './options/dns.ts';
 import { HTTP } from './options/http.ts';
 import { LOG } from './options/log.ts';
 import { NODE } from './options/node.ts';
+import { OVERLAY } from './options/overlay.ts';
 import { PROXY } from './options/proxy.ts';
 import { ETCD, SAVED_STATE, SOURCES } from './options/sources.ts';
 
@@ -19,6 +20,7 @@ const ALL = {
   ...ETCD,
   ...SAVED_STATE,
   ...NODE,
+  ...OVERLAY,
   ...PROXY,
   ...DNS,
   ...HTTP,
@@ -49,6 +51,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sources: "Where the cluster's objects come from, one or several",
   savedState: 'The saved state',
   node: 'The node',
+  overlay: 'Pods of other nodes',
   proxy: 'Services, as kube-proxy has them',
   dns: 'DNS',
   http: 'Health and metrics',

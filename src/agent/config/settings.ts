@@ -7,6 +7,7 @@ import {
   type KubeProxySettings,
 } from '../kube-proxy/settings.ts';
 import { checkInterfaceName, nodeNameOf } from '../kube-proxy/values.ts';
+import type { OverlaySettings } from '../overlay/settings.ts';
 import type { OptionName, Values } from './definitions.ts';
 import type { Origin } from './origin.ts';
 
@@ -56,6 +57,27 @@ export function proxySettings(values: Values, fail: Fail): KubeProxySettings {
       udpTimeoutMs: values['proxy.conntrack.udpTimeout'],
       udpStreamTimeoutMs: values['proxy.conntrack.udpStreamTimeout'],
     },
+  };
+}
+
+/** What the values say of the overlay; undefined for none. Calls `fail` as `proxySettings` does. */
+export function overlaySettings(values: Values, fail: Fail): OverlaySettings | undefined {
+  if (values['overlay.backend'] === 'none') return undefined;
+  const said = values['overlay.network'];
+  const network = said.length > 0 ? said : values['proxy.clusterCIDRs'];
+  if (values['overlay.masquerade'] && network.length === 0) {
+    fail('overlay.network', 'expected the networks of the pods, which are not to be masqueraded');
+  }
+  return {
+    id: values['overlay.id'],
+    port: values['overlay.port'],
+    network,
+    mtu: values['overlay.mtu'],
+    master: values['overlay.link'],
+    directRouting: values['overlay.directRouting'],
+    masquerade: values['overlay.masquerade'],
+    cniConfig: values['overlay.cniConfig'],
+    subnetFile: values['overlay.subnetFile'],
   };
 }
 

@@ -26,6 +26,7 @@ export function sourceOptions(values: Values): SourceOptions {
     ...(etcd === undefined ? {} : { etcd }),
     ...(values['node.register'] ? { register: { addresses: values['node.addresses'] } } : {}),
     ...(savedState === '' ? {} : { savedState }),
+    allNodes: values['overlay.backend'] !== 'none',
   };
 }
 

@@ -79,6 +79,14 @@ export const DEGRADED_STATES = {
     what: 'nobody can ask the agent at an address',
     todo: 'free the address and port; it is tried again',
   },
+  'overlay-failing': {
+    what: 'packets to pods of other nodes may not find their way',
+    todo: 'see what is missing or in the way; it is tried again',
+  },
+  'overlay-node-refused': {
+    what: 'pods of a node that contradicts others, or itself, are not reached',
+    todo: 'mend its podCIDRs, addresses or annotations',
+  },
   'reload-failed': {
     what: 'a part could not be made to follow a change of its configuration',
     todo: 'see the log, then reload or restart',

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { cleanupOverlay } from '../../agent/overlay/apply.ts';
 import { NodeLocal } from '../../dns/node-local/node-local.ts';
 import { IptablesBackend } from '../../proxy/iptables/backend.ts';
 import { NftablesBackend } from '../../proxy/nftables/backend.ts';
@@ -8,7 +9,7 @@ import { formatJson, type OutputFormat, outputOption } from '../output.ts';
 export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
   command: 'cleanup',
   describe:
-    'remove the rules podwire made in this network namespace, and only those; stop the agent first',
+    'remove what podwire agent made in this network namespace, and only that; stop it first',
   builder: (yargs) => yargs.option('output', outputOption),
   handler({ output }) {
     using nftables = NftablesBackend.open();
@@ -16,7 +17,12 @@ export const cleanupCommand: CommandModule<object, { output: OutputFormat }> = {
     // A process that owns the rules runs, and would miss what is taken from it.
     nftables.checkOwner();
     // First what takes queries from the proxy, then the proxy's own.
-    const removed = [...NodeLocal.cleanup(), ...nftables.cleanup(), ...iptables.cleanup()];
+    const removed = [
+      ...NodeLocal.cleanup(),
+      ...nftables.cleanup(),
+      ...iptables.cleanup(),
+      ...cleanupOverlay(),
+    ];
     if (output === 'json') process.stdout.write(formatJson({ removed }));
     else
       process.stdout.write(

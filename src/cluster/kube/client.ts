@@ -7,6 +7,7 @@ import {
   type ConnectionLimits,
   KubeError,
   openConnection,
+  type Request,
 } from './connection.ts';
 
 /** The API server itself gives up after a minute. */
@@ -20,6 +21,18 @@ export interface KubeQuery {
   readonly parameters: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   /** The body is given up when nothing of it came for so long. */
+  readonly idleMs: number;
+}
+
+/** A change of one object, as a strategic merge patch. */
+export interface KubePatch {
+  readonly path: string;
+  readonly patch: object;
+  readonly signal: AbortSignal;
+}
+
+/** What a request has beside who asks. */
+interface Question extends Request {
   readonly idleMs: number;
 }
 
@@ -46,28 +59,54 @@ export class KubeClient implements Disposable {
    * that was asked for, with ConnectError when there is no connection, with AccessError for credentials
    * that can't be used; what is read from the body throws either of the first when it is cut short.
    */
-  async get(query: KubeQuery): Promise<AsyncIterable<Uint8Array>> {
+  async get({ path, parameters, signal, idleMs }: KubeQuery): Promise<AsyncIterable<Uint8Array>> {
+    const asked = `${path}?${new URLSearchParams(parameters)}`;
+    return this.#ask({ method: 'GET', path: asked, headers: {}, signal, idleMs });
+  }
+
+  /** Has the server change an object. Rejects as `get` does. */
+  async patch({ path, patch, signal }: KubePatch): Promise<void> {
+    const headers = { 'content-type': 'application/strategic-merge-patch+json' };
+    const body = JSON.stringify(patch);
+    const idleMs = ANSWER_TIMEOUT_MS;
+    const answer = await this.#ask({ method: 'PATCH', path, headers, body, signal, idleMs });
+    // The object as it is now, which comes by a watch as well.
+    for await (const _ of answer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.then((connection) => connection[Symbol.dispose]()).catch(() => {});
+    this.#connection = undefined;
+  }
+
+  async #ask(question: Question): Promise<AsyncIterable<Uint8Array>> {
+    const { signal, idleMs } = question;
     const authorization = await this.#access.authorization();
     const connection = await this.#connect();
-    const { pathname } = this.#access.server;
-    const path = `${pathname.replace(/\/$/, '')}${query.path}?${new URLSearchParams(query.parameters)}`;
+    const base = this.#access.server.pathname.replace(/\/$/, '');
     const headers = {
       accept: 'application/json',
       'user-agent': this.#userAgent,
+      ...question.headers,
       ...(authorization === undefined ? {} : { authorization }),
     };
     const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     const ended = new AbortController();
     const onTimeout = () => ended.abort(new KubeError(`${this.origin}: no answer within a minute`));
-    const onAbort = () => ended.abort(query.signal.reason);
+    const onAbort = () => ended.abort(signal.reason);
     timeout.addEventListener('abort', onTimeout);
-    query.signal.addEventListener('abort', onAbort);
-    if (query.signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
     try {
-      const answer = await connection.get(path, headers, ended.signal);
+      const answer = await connection.send({
+        ...question,
+        path: `${base}${question.path}`,
+        headers,
+        signal: ended.signal,
+      });
       if (answer.status === 200) {
-        const release = () => query.signal.removeEventListener('abort', onAbort);
-        return read(answer.body, this.origin, query.idleMs, release);
+        const release = () => signal.removeEventListener('abort', onAbort);
+        return read(answer.body, this.origin, idleMs, release);
       }
       if (answer.status === 401) {
         // Credentials may be those of the connection, so the next request makes another.
@@ -76,21 +115,16 @@ export class KubeClient implements Disposable {
       }
       const problem = await statusMessage(answer.body);
       throw new KubeError(
-        `${this.origin}${query.path}: ${answer.status}: ${problem}`,
+        `${this.origin}${question.path.split('?')[0]}: ${answer.status}: ${problem}`,
         answer.status,
         Number(answer.retryAfter ?? 0) * 1000 || 0,
       );
     } catch (error) {
-      query.signal.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
       throw ended.signal.aborted ? ended.signal.reason : error;
     } finally {
       timeout.removeEventListener('abort', onTimeout);
     }
-  }
-
-  [Symbol.dispose](): void {
-    this.#connection?.then((connection) => connection[Symbol.dispose]()).catch(() => {});
-    this.#connection = undefined;
   }
 
   /** One connection for all; who comes while it is made waits for it. */

@@ -37,18 +37,23 @@ export interface Answer {
   readonly body: Readable;
 }
 
+/** What is asked. */
+export interface Request {
+  readonly method: 'GET' | 'PATCH';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** A way to an API server that carries any number of requests. */
 export interface Connection extends Disposable {
   /** Whether it takes another request. */
   readonly isUsable: boolean;
   /** Takes no more requests, and ends when those there are have. */
   retire(): void;
-  /** Sends a GET. Rejects with KubeError or ConnectError, or with the signal's reason. */
-  get(
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Answer>;
+  /** Rejects with KubeError or ConnectError, or with the signal's reason. */
+  send(request: Request): Promise<Answer>;
 }
 
 /** How connections behave; tests have less time. */
@@ -125,15 +130,12 @@ class Http2Connection implements Connection {
     return !this.#isDraining && !this.#session.closed && !this.#session.destroyed;
   }
 
-  async get(
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async send({ method, path, headers, body, signal }: Request): Promise<Answer> {
     const stream = this.#session.request(
-      { ...headers, ':path': path },
-      { signal, endStream: true },
+      { ...headers, ':method': method, ':path': path },
+      { signal, endStream: body === undefined },
     );
+    if (body !== undefined) stream.end(body);
     const answer = await firstOf<Record<string, unknown>>(stream, 'response', this.#origin);
     const retryAfter = answer['retry-after'];
     return {
@@ -166,23 +168,20 @@ class Http1Connection implements Connection {
     this.#connectTimeoutMs = connectTimeoutMs;
   }
 
-  async get(
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async send({ method, path, headers, body, signal }: Request): Promise<Answer> {
     const first = this.#first;
     this.#first = undefined;
     const isOpen = first !== undefined && !first.destroyed && first.readable;
     const socket = isOpen ? first : await openSocketTo(this.#access, this.#connectTimeoutMs);
     const { host, origin } = this.#access.server;
     const request = httpRequest({
+      method,
       path,
       headers: { ...headers, host, connection: 'close' },
       createConnection: () => socket,
       signal,
     });
-    request.end();
+    request.end(body);
     const message = await firstOf<IncomingMessage>(request, 'response', origin);
     return {
       status: message.statusCode ?? 0,

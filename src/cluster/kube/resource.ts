@@ -12,8 +12,10 @@ export interface Resource {
 
 /** What is wanted of a cluster. */
 export interface Wanted {
-  /** The node this is; of nodes it is the only one followed. */
+  /** The node this is. */
   readonly nodeName: string;
+  /** Nodes: the overlay needs all. */
+  readonly nodes: 'own' | 'all';
   /** Pods: for the names of all of them DNS needs all (`pods verified`). */
   readonly pods: 'none' | 'own' | 'all';
   /** ServiceImports (KEP-1645), for DNS's multicluster zones. */
@@ -24,7 +26,7 @@ export interface Wanted {
 const LIVE_PODS = 'status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown';
 
 /** The resources that are followed for what is wanted. */
-export function resourcesOf({ nodeName, pods, imports }: Wanted): Resource[] {
+export function resourcesOf({ nodeName, nodes, pods, imports }: Wanted): Resource[] {
   return [
     { kind: 'Service', apiVersion: 'v1', path: '/api/v1/services', isOptional: false },
     {
@@ -38,7 +40,7 @@ export function resourcesOf({ nodeName, pods, imports }: Wanted): Resource[] {
       kind: 'Node',
       apiVersion: 'v1',
       path: '/api/v1/nodes',
-      fieldSelector: `metadata.name=${nodeName}`,
+      ...(nodes === 'all' ? {} : { fieldSelector: `metadata.name=${nodeName}` }),
       isOptional: true,
     },
     {

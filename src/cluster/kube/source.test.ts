@@ -50,6 +50,7 @@ function open(store: Store) {
       userAgent: 'test',
       nodeName: 'node-1',
       pods: 'none',
+      nodes: 'own',
       imports: false,
     },
     {

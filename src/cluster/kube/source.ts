@@ -85,6 +85,11 @@ export class KubeSource implements ServerSource {
     }
   }
 
+  /** Has the server change an object. Rejects with KubeError, ConnectError or AccessError. */
+  async patch(path: string, patch: object): Promise<void> {
+    await this.#client.patch({ path, patch, signal: this.#closed.signal });
+  }
+
   close(): void {
     this.#closed.abort();
     for (const reflector of this.#reflectors) reflector.close();

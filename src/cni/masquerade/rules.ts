@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Addr } from '../../ipaddr/addr.ts';
 import { Prefix } from '../../ipaddr/prefix.ts';
 import { type ChainSpec, PRIORITY } from '../../netlink/nftables/chain.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
-import { loadMeta, loadPayload } from '../../netlink/nftables/expression/load.ts';
-import { compare, maskXor } from '../../netlink/nftables/expression/match.ts';
 import { masquerade } from '../../netlink/nftables/expression/nat.ts';
+import { matchNfproto, matchPrefix } from '../../netlink/nftables/expression/network.ts';
 import { goTo, RETURN, verdict } from '../../netlink/nftables/expression/verdict.ts';
-import { NFPROTO } from '../../netlink/nftables/family.ts';
 import type { TableSpec } from '../../netlink/nftables/table.ts';
 import { MULTICAST } from './multicast.ts';
 
@@ -35,14 +32,11 @@ export const POSTROUTING: ChainSpec = {
   hook: { type: 'nat', hook: 'postrouting', priority: PRIORITY.srcnat },
 };
 
-/** Where an address is in a packet's header. */
-const OFFSET = { 4: { source: 12, destination: 16 }, 6: { source: 8, destination: 24 } } as const;
-
 /** The rules of `postrouting`. */
 export const POSTROUTING_RULES: readonly (readonly Expression[])[] = [
   ...([4, 6] as const).map((family) => [
-    ...matchFamily(family),
-    ...matchDestination('==', MULTICAST[family]),
+    ...matchNfproto(family, 0),
+    ...matchPrefix('destination', '==', MULTICAST[family], 0),
     verdict(RETURN),
   ]),
   [verdict(goTo(CHECKS.name))],
@@ -52,9 +46,9 @@ export const POSTROUTING_RULES: readonly (readonly Expression[])[] = [
 export function addressRule(address: Prefix): Expression[] {
   const { addr } = address;
   return [
-    ...matchFamily(addr.family),
-    ...matchSource(addr),
-    ...matchDestination('!=', address.masked()),
+    ...matchNfproto(addr.family, 0),
+    ...matchPrefix('source', '==', Prefix.of(addr, addr.bits), 0),
+    ...matchPrefix('destination', '!=', address.masked(), 0),
     masquerade(),
   ];
 }
@@ -62,34 +56,4 @@ export function addressRule(address: Prefix): Expression[] {
 /** Whether two rules do the same. */
 export function sameRule(a: readonly Expression[], b: readonly Expression[]): boolean {
   return isDeepStrictEqual(a, b);
-}
-
-function matchFamily(family: 4 | 6): Expression[] {
-  const number = family === 4 ? NFPROTO.ip : NFPROTO.ip6;
-  return [loadMeta('nfproto', 0), compare('==', Uint8Array.of(number), 0)];
-}
-
-function matchSource(addr: Addr): Expression[] {
-  const bytes = addr.toBytes();
-  const load = loadPayload('network', OFFSET[addr.family].source, bytes.length, 0);
-  return [load, compare('==', bytes, 0)];
-}
-
-/** As nft(8) does it: whole octets are compared alone, a part of one under a mask. */
-function matchDestination(operator: '==' | '!=', network: Prefix): Expression[] {
-  const { addr, bits } = network;
-  const whole = bits % 8 === 0 && bits > 0;
-  const bytes = whole ? addr.toBytes().subarray(0, bits / 8) : addr.toBytes();
-  return [
-    loadPayload('network', OFFSET[addr.family].destination, bytes.length, 0),
-    ...(whole ? [] : [maskXor(maskOf(network), new Uint8Array(bytes.length), 0)]),
-    compare(operator, bytes, 0),
-  ];
-}
-
-/** The bits that are the same in the network's first and last address. */
-function maskOf({ addr, bits }: Prefix): Uint8Array {
-  const first = addr.toBytes();
-  const last = Prefix.of(addr, bits).last().toBytes();
-  return first.map((octet, index) => ~(octet ^ (last[index] ?? 0)));
 }

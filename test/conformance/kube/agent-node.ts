@@ -126,7 +126,7 @@ export class AgentNode implements AsyncDisposable {
 
   /** What is answered at an address and port, or the code of the error. */
   async fetch(address: string): Promise<string> {
-    return this.#run(process.execPath, '-e', CLIENT, `http://${address}`);
+    return this.exec(process.execPath, '-e', CLIENT, `http://${address}`);
   }
 
   /** Connects to an address all the time. Calling what it gives ends that, and tells how it went. */
@@ -146,7 +146,7 @@ export class AgentNode implements AsyncDisposable {
 
   /** The addresses of a name, by the agent. */
   async resolve(name: string): Promise<string> {
-    return (await this.#run('dig', '+short', '+tries=1', '@127.0.0.1', name)).trim();
+    return (await this.exec('dig', '+short', '+tries=1', '@127.0.0.1', name)).trim();
   }
 
   /** The response code for a name, by the agent. */
@@ -161,7 +161,7 @@ export class AgentNode implements AsyncDisposable {
   }
 
   async #dig(name: string): Promise<string> {
-    return await this.#run('dig', '+tries=1', '@127.0.0.1', name);
+    return await this.exec('dig', '+tries=1', '@127.0.0.1', name);
   }
 
   /** What the agent says over HTTP. */
@@ -182,7 +182,17 @@ export class AgentNode implements AsyncDisposable {
 
   /** The endpoints in the kernel. */
   async rules(): Promise<string> {
-    return this.#run('nft', 'list', 'table', 'ip', 'podwire');
+    return this.exec('nft', 'list', 'table', 'ip', 'podwire');
+  }
+
+  /** Runs a program inside and gives its output, or its error in words. */
+  async exec(program: string, ...args: string[]): Promise<string> {
+    const [first = '', ...more] = this.prefix;
+    try {
+      return (await promisify(execFile)(first, [...more, program, ...args])).stdout;
+    } catch (error) {
+      return String(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -193,14 +203,5 @@ export class AgentNode implements AsyncDisposable {
       await exited;
     }
     deleteNamedNetns(`/run/netns/${this.name}`);
-  }
-
-  async #run(program: string, ...args: string[]): Promise<string> {
-    const [first = '', ...more] = this.prefix;
-    try {
-      return (await promisify(execFile)(first, [...more, program, ...args])).stdout;
-    } catch (error) {
-      return String(error);
-    }
   }
 }

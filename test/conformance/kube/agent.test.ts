@@ -9,6 +9,26 @@ import { AgentNode, serviceYaml } from './agent-node.ts';
 import { ControlPlane } from './control-plane.ts';
 
 const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
+const OVERLAY_RBAC = join(import.meta.dirname, '../../../deploy/rbac-overlay.yaml');
+/** This node, and one of flannel's. */
+const NODES = `
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+spec: {podCIDR: 10.244.1.0/24, podCIDRs: [10.244.1.0/24]}
+status: {addresses: [{type: InternalIP, address: 198.51.100.1}]}
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: node-2
+  annotations:
+    flannel.alpha.coreos.com/backend-type: vxlan
+    flannel.alpha.coreos.com/backend-data: '{"VNI":1,"VtepMAC":"0a:00:00:00:00:02"}'
+    flannel.alpha.coreos.com/kube-subnet-manager: "true"
+    flannel.alpha.coreos.com/public-ip: 198.51.100.2
+spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24]}
+`;
 const PATIENCE = { timeout: 30_000, interval: 20 };
 
 describe('podwire agent and an API server', () => {
@@ -108,5 +128,31 @@ describe('podwire agent and an API server', () => {
     expect(await node.fetch('10.96.8.8')).toBe('pod');
     expect(await node.resolve(name('later'))).toBe('10.96.7.9');
     expect(await node.rules()).not.toContain('10.96.7.7');
+  });
+
+  it("leads to the pods of other nodes, flannel's too, and has its Node say how to reach its own", async () => {
+    plane.kubectl('', 'apply', '-f', OVERLAY_RBAC);
+    plane.kubectl(NODES, 'apply', '-f', '-');
+    agent.kill('SIGTERM');
+    await once(agent, 'exit');
+    const overlay = ['--overlay', 'vxlan', '--cluster-cidr', '10.244.0.0/16'];
+    agent = await node.startAgent('--kubeconfig', kubeconfig, '--saved-state=', ...overlay);
+    const say = () => JSON.parse(plane.kubectl('', 'get', 'node', 'node-1', '-o', 'json'));
+    await expect
+      .poll(() => say().metadata.annotations, PATIENCE)
+      .toMatchObject({
+        'flannel.alpha.coreos.com/kube-subnet-manager': 'true',
+        'flannel.alpha.coreos.com/backend-type': 'vxlan',
+        'flannel.alpha.coreos.com/backend-data': '{"VNI":1,"VtepMAC":"02:01:c6:33:64:01"}',
+        'flannel.alpha.coreos.com/public-ip': '198.51.100.1',
+      });
+    expect(say().status.conditions).toMatchObject([
+      { type: 'NetworkUnavailable', status: 'False' },
+    ]);
+    const neighs = () => node.exec('ip', 'neigh', 'show', 'dev', 'vxlan.1', 'nud', 'permanent');
+    expect(await neighs()).toContain('10.244.2.0 lladdr 0a:00:00:00:00:02');
+    plane.kubectl('', 'delete', 'node', 'node-2');
+    await expect.poll(neighs, PATIENCE).not.toContain('10.244.2.0');
+    expect(node.log).not.toContain('can not change the Node');
   });
 });

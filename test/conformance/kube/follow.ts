@@ -37,6 +37,7 @@ export function follow(
       userAgent: 'podwire/test',
       nodeName: 'node-1',
       pods: 'none',
+      nodes: 'own',
       imports: false,
       limits,
       ...wanted,

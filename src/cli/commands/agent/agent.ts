@@ -31,7 +31,7 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
 };
 
 async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> {
-  const { values, origins, kubeProxy, warnings } = config;
+  const { values, origins, kubeProxy, overlay, warnings } = config;
   const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
   const health = new HealthRegistry();
@@ -63,6 +63,7 @@ async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> 
       kubeProxy,
       besideKubeProxy: values['proxy.besideKubeProxy'],
       dns: dnsOptions(values, origins),
+      overlay,
       log,
       health,
       reloads,

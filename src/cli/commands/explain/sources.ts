@@ -30,7 +30,14 @@ export async function readSources(
   }
   const userAgent = `podwire/${VERSION}`;
   const spawnDecoder = workerSpawner('cluster/decode-worker');
-  const wanted = { nodeName, userAgent, pods: 'none', imports: false, spawnDecoder } as const;
+  const wanted = {
+    nodeName,
+    userAgent,
+    nodes: 'own',
+    pods: 'none',
+    imports: false,
+    spawnDecoder,
+  } as const;
   if (kube !== undefined) {
     await readServer(kube.server.origin, (events) => {
       return new KubeSource(store.part(), { ...wanted, access: kube }, events);

@@ -44,22 +44,23 @@ export function readActual(connection: RouteConnection, { index: linkIndex }: Li
  * Takes the lock on the machine's overlays. It is to be held from reading what an overlay should be to
  * the end of the work, or an older wish may come after a newer one. Throws LockTimeoutError.
  */
-export function lockOverlay(): FileLock {
+export function lockOverlay(timeoutMs = LOCK_TIMEOUT_MS): FileLock {
   mkdirSync(dirname(LOCK_PATH), { recursive: true, mode: 0o755 });
-  return lockFile(LOCK_PATH, { timeoutMs: LOCK_TIMEOUT_MS });
+  return lockFile(LOCK_PATH, { timeoutMs });
 }
 
 /**
  * Makes the overlay of the namespace the thread is in what it should be: makes or mends the device,
  * adds what is missing and removes what is stale. What others made stays. The caller holds the lock.
- * Throws OverlayError where something of others is in the way, and NetlinkError.
+ * Gives the device. Throws OverlayError where something of others is in the way, and NetlinkError.
  */
-export function reconcileOverlay(connection: RouteConnection, overlay: Overlay): void {
+export function reconcileOverlay(connection: RouteConnection, overlay: Overlay): Link {
   const link = ensureDevice(connection, overlay.device);
   const { missing, stale } = difference(overlay.entries, readActual(connection, link));
   // Before the new ones, for they may be in their way.
   removeEntries(connection, link, stale);
   addEntries(connection, link, missing);
+  return link;
 }
 
 /**

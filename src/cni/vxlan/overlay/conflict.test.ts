@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Addr } from '../../../ipaddr/addr.ts';
 import { parseAddr } from '../../../ipaddr/parse-addr.ts';
 import { Prefix, parsePrefix } from '../../../ipaddr/prefix.ts';
-import { findConflict } from './conflict.ts';
+import { findConflict, findConflicts } from './conflict.ts';
 import type { Peer } from './peer.ts';
 
 const local = parseAddr('192.0.2.1');
@@ -43,5 +43,25 @@ describe('findConflict', () => {
       'subnet 2001:db8::/64 of peer 2001:db8::3 overlaps the address 2001:db8::2 of a node',
     );
     expect(findConflict(scope, peers.slice(0, 1))).toBe(undefined);
+  });
+
+  it('finds all that overlap, and whose they are', () => {
+    const peer = (subnet: string, endpoint: string): Peer => ({
+      subnet: parsePrefix(subnet),
+      endpoint: parseAddr(endpoint),
+    });
+    const wide = peer('10.244.0.0/20', '192.0.2.2');
+    const inside = peer('10.244.1.0/24', '192.0.2.3');
+    const also = peer('10.244.2.0/24', '192.0.2.4');
+    const own = peer('10.244.64.0/24', '192.0.2.5');
+    const fine = peer('10.244.32.0/24', '192.0.2.6');
+    const around = peer('192.0.2.0/29', '192.0.2.7');
+    const scope = { id: 1, local, subnets: [parsePrefix('10.244.64.0/25')] };
+    expect(findConflicts(scope, [fine, also, own, wide, around, inside])).toMatchObject([
+      { peers: [wide, inside] },
+      { peers: [wide, also] },
+      { peers: [own] },
+      ...Array.from({ length: 7 }, () => ({ peers: [around] })),
+    ]);
   });
 });

@@ -12,52 +12,78 @@ export interface ConflictScope {
   readonly subnets: readonly Prefix[];
 }
 
+/** Something in which peers can't all be right. */
+export interface Conflict {
+  readonly text: string;
+  /** Those it is about; where it is with this node itself, the other alone. */
+  readonly peers: readonly Peer[];
+}
+
 /** An address range and whose it is. */
 interface Claim {
   readonly prefix: Prefix;
   readonly text: string;
+  /** The peer whose pods have it. */
+  readonly peer?: Peer;
+}
+
+/** The first of `findConflicts` in words, or undefined. */
+export function findConflict(scope: ConflictScope, peers: readonly Peer[]): string | undefined {
+  return findConflicts(scope, peers)[0]?.text;
 }
 
 /**
- * The first thing in which the peers can't all be right, in words, or undefined: an endpoint of the
- * other family, two endpoints with one MAC address or two of one endpoint, or subnets that overlap
- * one another, this node's own, or the address of a node, which would lead the tunnel into itself.
+ * Everything in which the peers can't all be right: an endpoint of the other family, two endpoints with
+ * one MAC address or two of one endpoint, and subnets that overlap one another, this node's own, or
+ * the address of a node, which would lead the tunnel into itself.
  */
-export function findConflict(scope: ConflictScope, peers: readonly Peer[]): string | undefined {
-  return foreignFamily(scope, peers) ?? macConflict(scope, peers) ?? overlap(claims(scope, peers));
+export function findConflicts(scope: ConflictScope, peers: readonly Peer[]): Conflict[] {
+  return [
+    ...foreignFamilies(scope, peers),
+    ...macConflicts(scope, peers),
+    ...overlaps(claims(scope, peers)),
+  ];
 }
 
-function foreignFamily({ local }: ConflictScope, peers: readonly Peer[]): string | undefined {
-  const wrong = peers.find(({ endpoint }) => endpoint.family !== local.family);
-  if (wrong === undefined) return undefined;
-  return `endpoint ${wrong.endpoint} is of another family than the local address ${local}`;
+function foreignFamilies({ local }: ConflictScope, peers: readonly Peer[]): Conflict[] {
+  return peers
+    .filter(({ endpoint }) => endpoint.family !== local.family)
+    .map((peer) => ({
+      text: `endpoint ${peer.endpoint} is of another family than the local address ${local}`,
+      peers: [peer],
+    }));
 }
 
-function macConflict({ id }: ConflictScope, peers: readonly Peer[]): string | undefined {
-  const endpoints = new Map<number, Addr>();
-  const macs = new Map<string | number, Mac>();
-  for (const { endpoint, mac = vtepMac(id, endpoint) } of peers) {
-    const other = endpoints.get(mac.key) ?? endpoint;
-    if (!other.equals(endpoint)) {
-      return `peers ${other} and ${endpoint} have one MAC address ${mac}`;
+function macConflicts({ id }: ConflictScope, peers: readonly Peer[]): Conflict[] {
+  const byMac = new Map<number, Peer>();
+  const byEndpoint = new Map<string | number, readonly [Peer, Mac]>();
+  const conflicts: Conflict[] = [];
+  for (const peer of peers) {
+    const { endpoint, mac = vtepMac(id, endpoint) } = peer;
+    const other = byMac.get(mac.key);
+    if (other !== undefined && !other.endpoint.equals(endpoint)) {
+      const text = `peers ${other.endpoint} and ${endpoint} have one MAC address ${mac}`;
+      conflicts.push({ text, peers: [other, peer] });
     }
-    const known = macs.get(endpoint.key) ?? mac;
+    const [earlier, known] = byEndpoint.get(endpoint.key) ?? [peer, mac];
     if (!known.equals(mac)) {
-      return `peer ${endpoint} has two MAC addresses, ${known} and ${mac}`;
+      const text = `peer ${endpoint} has two MAC addresses, ${known} and ${mac}`;
+      conflicts.push({ text, peers: [earlier, peer] });
     }
-    endpoints.set(mac.key, endpoint);
-    macs.set(endpoint.key, mac);
+    if (other === undefined) byMac.set(mac.key, peer);
+    byEndpoint.set(endpoint.key, [earlier, known]);
   }
-  return undefined;
+  return conflicts;
 }
 
 function claims({ local, subnets }: ConflictScope, peers: readonly Peer[]): Claim[] {
   const nodes = new Map(peers.map(({ endpoint }) => [endpoint.key, endpoint]));
   return [
     ...subnets.map((prefix) => ({ prefix, text: `subnet ${prefix} of this node` })),
-    ...peers.map(({ subnet, endpoint }) => ({
-      prefix: subnet,
-      text: `subnet ${subnet} of peer ${endpoint}`,
+    ...peers.map((peer) => ({
+      prefix: peer.subnet,
+      text: `subnet ${peer.subnet} of peer ${peer.endpoint}`,
+      peer,
     })),
     ...[local, ...nodes.values()].map((addr) => ({
       prefix: Prefix.of(addr, addr.bits),
@@ -66,12 +92,21 @@ function claims({ local, subnets }: ConflictScope, peers: readonly Peer[]): Clai
   ];
 }
 
-/** Two prefixes overlap when one is in the other, and in order that one comes right behind it. */
-function overlap(all: readonly Claim[]): string | undefined {
-  const sorted = all.toSorted((a, b) => a.prefix.compare(b.prefix));
-  for (const [index, claim] of sorted.entries()) {
-    const next = sorted[index + 1];
-    if (next?.prefix.overlaps(claim.prefix)) return `${claim.text} overlaps ${next.text}`;
+/**
+ * Two prefixes overlap when one is in the other, and in order those that one is in come before it.
+ * Each is held against the closest of them, so that none that overlaps is missed, and not all pairs.
+ */
+function overlaps(all: readonly Claim[]): Conflict[] {
+  const conflicts: Conflict[] = [];
+  const around: Claim[] = [];
+  for (const claim of all.toSorted((a, b) => a.prefix.compare(b.prefix))) {
+    while (around.at(-1)?.prefix.overlaps(claim.prefix) === false) around.pop();
+    const closest = around.at(-1);
+    if (closest !== undefined) {
+      const peers = [closest.peer, claim.peer].filter((peer) => peer !== undefined);
+      conflicts.push({ text: `${closest.text} overlaps ${claim.text}`, peers });
+    }
+    around.push(claim);
   }
-  return undefined;
+  return conflicts;
 }

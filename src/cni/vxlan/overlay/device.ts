@@ -95,15 +95,20 @@ function mend(connection: RouteConnection, { mac, mtu, owner }: Device, link: Li
   linkSet(connection, link.index, { ...ownMac, mtu, alias: owner.alias, up: true });
 }
 
-/** Removes the network's devices, all but one: those it had under another id. */
-function removeDevices(
+/**
+ * Removes the network's devices, all but one: those it had under another id. Gives the names of those
+ * that were there.
+ */
+export function removeDevices(
   connection: RouteConnection,
   owner: DeviceOwner,
-  kept: Link | undefined,
-): void {
-  for (const link of linkList(connection, { kind: KIND })) {
-    if (isOwn(link, owner) && link.index !== kept?.index) linkDel(connection, link.index);
-  }
+  kept?: Link,
+): string[] {
+  const removed = linkList(connection, { kind: KIND }).filter(
+    (link) => isOwn(link, owner) && link.index !== kept?.index,
+  );
+  for (const { index } of removed) linkDel(connection, index);
+  return removed.map(({ name }) => name);
 }
 
 function create(connection: RouteConnection, device: Device): Link {

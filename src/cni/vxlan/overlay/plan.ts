@@ -17,6 +17,8 @@ export interface DeviceOwner {
 
 /** This node, as the overlay sees it. */
 export interface OverlayNode {
+  /** The device's, by default `vxlan.` and the id. */
+  readonly name?: string | undefined;
   /** The network's number (VNI). */
   readonly id: number;
   /** UDP port of the tunnels. */
@@ -85,7 +87,7 @@ export function subnetsOf(local: Addr, nodes: readonly Peer[]): Prefix[] {
  * Subnets of a family this node has none of are left out: nothing could be sent there.
  */
 export function planOverlay(node: OverlayNode, nodes: readonly Peer[]): Overlay {
-  const { id, port, local, underlayIndex, subnets, owner } = node;
+  const { id, name = `vxlan.${id}`, port, local, underlayIndex, subnets, owner } = node;
   const known = subnets.length > 0 ? subnets : nodes.map(({ subnet }) => subnet);
   const families = new Set(known.map(({ addr }) => addr.family));
   const self = nodes.find(({ endpoint, mac }) => mac !== undefined && endpoint.equals(local));
@@ -95,7 +97,7 @@ export function planOverlay(node: OverlayNode, nodes: readonly Peer[]): Overlay 
   const ends = new Map(peers.map(({ endpoint, mac }) => [mac.key, { endpoint, mac }]));
   return {
     device: {
-      name: `vxlan.${id}`,
+      name,
       mac: self?.mac ?? vtepMac(id, local),
       mtu: node.mtu ?? overlayMtu(node),
       owner,

@@ -1,0 +1,45 @@
+import type { Store } from '../../cluster/store.ts';
+import type { HealthRegistry } from '../health/registry.ts';
+import type { Logger } from '../log.ts';
+import { NodeAnnouncer, type PatchObject } from './announcer.ts';
+import { OverlayKeeper } from './keeper.ts';
+import type { OverlaySettings } from './settings.ts';
+
+/** Who and where the node is. */
+export interface NodeOverlayOptions {
+  readonly store: Store;
+  readonly nodeName: string;
+  readonly settings: OverlaySettings;
+  /** Changes objects of the cluster; undefined where the source can't. */
+  readonly patch: PatchObject | undefined;
+  readonly log: Logger;
+  readonly health: HealthRegistry;
+}
+
+/** The overlay of the node the process is on, and what the others and people are told of it. */
+export class NodeOverlay implements Disposable {
+  readonly #opened = new DisposableStack();
+
+  /** Begins to make it, and to keep it. Throws SysError where the kernel does not let it. */
+  constructor({ store, nodeName, settings, patch, log, health }: NodeOverlayOptions) {
+    const opened = this.#opened;
+    const announcer = patch === undefined ? undefined : opened.use(new NodeAnnouncer(patch, log));
+    const keeper = opened.use(
+      new OverlayKeeper({
+        store,
+        nodeName,
+        settings,
+        log,
+        onReady: (node, tunnels) => announcer?.announce(node, tunnels, settings.id),
+      }),
+    );
+    opened.use(health.probe('overlay-failing', () => keeper.status.notReady));
+    const problems = () => new Map(keeper.status.problems.map((each) => [each.node, each.text]));
+    opened.use(health.probe('overlay-node-refused', problems));
+  }
+
+  /** Ends it; what is in the kernel stays, so that packets go on. */
+  [Symbol.dispose](): void {
+    this.#opened.dispose();
+  }
+}
