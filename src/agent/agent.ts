@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
+import { adminRoutes } from './admin/routes.ts';
 import { ClusterSources, type SourceChanges, type SourceOptions } from './cluster-sources.ts';
 import type { ReloadStatus } from './config/reload-status.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
@@ -16,7 +17,8 @@ import { NodeProxy } from './node-proxy.ts';
 import { NodeOverlay } from './overlay/node-overlay.ts';
 import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
-import { healthRoutes, metricsRoutes } from './routes.ts';
+import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
+import { Monitor } from './status/monitor.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -32,6 +34,10 @@ export interface AgentOptions {
   readonly log: Logger;
   /** Where the parts say what is wrong. */
   readonly health: HealthRegistry;
+  /** The Unix socket on which root may ask; undefined for none. */
+  readonly adminSocket: string | undefined;
+  /** Called when root asks that the configuration be read again; resolves when it has been. */
+  readonly onReload: () => Promise<void>;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
   /** How following the configuration file goes. */
   readonly reloads: ReloadStatus;
@@ -40,7 +46,7 @@ export interface AgentOptions {
 /** What is to be otherwise while the agent runs; what is not there stays as it is. */
 export interface AgentChanges {
   readonly proxy?: KubeProxySettings;
-  readonly http?: HttpAddresses;
+  readonly http?: KubeProxySettings;
   readonly corefile?: CorefileSource;
   readonly sources?: SourceChanges;
 }
@@ -54,6 +60,7 @@ export class Agent {
   readonly #sources: ClusterSources;
   readonly #http: HttpServers;
   readonly #options: AgentOptions;
+  readonly #monitor: Monitor;
 
   private constructor(
     options: AgentOptions,
@@ -63,6 +70,7 @@ export class Agent {
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
     http: HttpServers,
+    monitor: Monitor,
   ) {
     this.#options = options;
     this.#proxy = proxy;
@@ -71,6 +79,7 @@ export class Agent {
     this.#nodeLocal = nodeLocal;
     this.#sources = sources;
     this.#http = http;
+    this.#monitor = monitor;
   }
 
   /**
@@ -81,7 +90,7 @@ export class Agent {
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log, health } = options;
     // Before anything is changed.
-    await lookForKubeProxy(options);
+    const isAlone = await lookForKubeProxy(options);
     const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
     options.reloads.register(metrics.registry);
     setSysctls(options);
@@ -92,7 +101,8 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const backend = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode, log);
+    const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
@@ -108,11 +118,16 @@ export class Agent {
     });
     metrics.dns = dns;
     health.probe('corefile-refused', () => dns.refused);
-    let nodeLocal: NodeLocalKeeper | undefined;
     const notReady = () => sources.notReady() ?? proxy.notReady();
+    const corefile = options.dns.corefile?.path;
+    const parts = { ...options, nodeName, corefile, sources, proxy, dns, metrics, notReady };
+    const monitor = undo.use(new Monitor(parts));
+    let nodeLocal: NodeLocalKeeper | undefined;
+    const explainName = explainNameRoute(dns);
     const routes = {
       healthz: healthRoutes(proxy, notReady, metrics),
-      metrics: metricsRoutes(metrics, options.kubeProxy.mode, dns),
+      metrics: metricsRoutes(metrics, options.kubeProxy.mode, explainName),
+      admin: adminRoutes({ monitor, health, explainName, reload: options.onReload }),
     };
     const http = undo.use(new HttpServers(routes, options));
     try {
@@ -120,14 +135,15 @@ export class Agent {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      await http.start(httpAddresses(options.kubeProxy), options.kubeProxy.bindAddressHardFail);
+      const { kubeProxy, adminSocket } = options;
+      await http.start(httpAddresses(kubeProxy, adminSocket), kubeProxy.bindAddressHardFail);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
     log.info({ dnsPort: dns.port, http: http.addresses }, 'ready');
     undo.move();
-    return new Agent(options, proxy, overlay, dns, nodeLocal, sources, http);
+    return new Agent(options, proxy, overlay, dns, nodeLocal, sources, http, monitor);
   }
 
   /**
@@ -135,7 +151,10 @@ export class Agent {
    * taken or a Corefile that is wrong; then nothing has changed.
    */
   async reconfigure({ proxy, http, corefile, sources }: AgentChanges): Promise<void> {
-    const servers = http === undefined ? undefined : await this.#http.prepare(http);
+    const servers =
+      http === undefined
+        ? undefined
+        : await this.#http.prepare(httpAddresses(http, this.#options.adminSocket));
     let objects: Prepared | undefined;
     try {
       objects = sources === undefined ? undefined : this.#sources.prepare(sources);
@@ -158,6 +177,16 @@ export class Agent {
     await this.#dns.reload();
   }
 
+  /** In one line, how it is doing. */
+  summary(): string {
+    return this.#monitor.summary();
+  }
+
+  /** Why the work does not go on, though it should; undefined when it does. */
+  stuck(): string | undefined {
+    return this.#monitor.stuck();
+  }
+
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
@@ -165,6 +194,7 @@ export class Agent {
     await this.#sources.stop();
     this.#overlay?.[Symbol.dispose]();
     this.#proxy.close();
+    this.#monitor[Symbol.dispose]();
     this.#http[Symbol.dispose]();
   }
 }
@@ -184,27 +214,28 @@ async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): P
 }
 
 /** Where the settings have HTTP served. */
-export function httpAddresses(settings: KubeProxySettings): HttpAddresses {
-  return { healthz: settings.healthzBindAddress, metrics: settings.metricsBindAddress };
+function httpAddresses(settings: KubeProxySettings, admin: string | undefined): HttpAddresses {
+  const { healthzBindAddress: healthz, metricsBindAddress: metrics } = settings;
+  return { healthz, metrics, admin };
 }
 
-/** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+/** Throws KubeProxyRunsError when one runs and is not to be borne. Whether none does. */
+async function lookForKubeProxy(options: AgentOptions): Promise<boolean> {
   const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live } = found;
-  // Its chains of iptables are those of ours, and taken over.
-  const rules = found.rules.filter(
-    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
-  );
-  if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
-  if (live.length > 0) {
-    health.report('beside-kube-proxy', live.join(', '));
-    log.warn({ live, rules }, 'kube-proxy runs on this node, too');
-  } else if (rules.length > 0) {
-    log.warn(
-      { rules },
-      'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',
-    );
+  const { live, rules } = found;
+  if (live.length === 0) {
+    // In the same mode they are taken over as they are.
+    const isOther = (rule: string) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain ');
+    const others = rules.filter(isOther);
+    if (others.length > 0) log.info({ rules: others }, LEFT_OVER);
+    return true;
   }
+  if (!besideKubeProxy) throw new KubeProxyRunsError(found);
+  health.report('beside-kube-proxy', live.join(', '));
+  log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  return false;
 }
+
+const LEFT_OVER =
+  'rules by the names of kube-proxy, which does not run; once ours are there they go';

@@ -15,6 +15,7 @@ import type { Logger } from './log.ts';
 import { ManifestsFollower, type Prepared } from './manifests-follower.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
+import type { SourceStatus } from './status/status.ts';
 
 /** Which server is followed: at most one. */
 export interface ServerOptions {
@@ -87,6 +88,12 @@ export class ClusterSources implements Disposable {
     if (etcd !== undefined && register !== undefined) {
       this.#register(etcd, about, register.addresses);
     }
+  }
+
+  /** How the directory of manifests is doing, where there is one. */
+  manifests(): readonly SourceStatus[] {
+    const { status } = this.#manifests;
+    return status === undefined ? [] : [status];
   }
 
   /** Changes an object, by its path in the API; undefined where there is no API server. */

@@ -1,16 +1,22 @@
+import { adminPlace } from './admin/socket.ts';
 import type { HealthRegistry } from './health/registry.ts';
-import { HttpServer, type Routes } from './http.ts';
+import { HttpServer, type Routes, tcpPlace } from './http.ts';
 import type { BindAddress } from './kube-proxy/bind-address.ts';
 import type { Logger } from './log.ts';
 
-/** What is asked where: kube-proxy's two addresses. */
-export type HttpPurpose = 'healthz' | 'metrics';
+/** Where what is asked is served; undefined: nowhere. */
+export interface HttpAddresses {
+  /** kube-proxy's two addresses. */
+  readonly healthz: BindAddress | undefined;
+  readonly metrics: BindAddress | undefined;
+  /** The path of a Unix socket. */
+  readonly admin: string | undefined;
+}
 
-/** Where each is served; undefined: nowhere. */
-export type HttpAddresses = Readonly<Record<HttpPurpose, BindAddress | undefined>>;
+type Purpose = keyof HttpAddresses;
 
 interface Serving {
-  readonly address: BindAddress;
+  readonly address: BindAddress | string;
   readonly server: HttpServer;
 }
 
@@ -23,13 +29,13 @@ export interface PreparedHttp {
 
 /** The agent's HTTP servers, which may move to other addresses while they serve. */
 export class HttpServers implements Disposable {
-  readonly #routes: Readonly<Record<HttpPurpose, Routes>>;
+  readonly #routes: Readonly<Record<Purpose, Routes>>;
   readonly #log: Logger;
   readonly #health: HealthRegistry;
-  readonly #serving = new Map<HttpPurpose, Serving>();
+  readonly #serving = new Map<Purpose, Serving>();
 
   constructor(
-    routes: Readonly<Record<HttpPurpose, Routes>>,
+    routes: Readonly<Record<Purpose, Routes>>,
     { log, health }: { readonly log: Logger; readonly health: HealthRegistry },
   ) {
     this.#routes = routes;
@@ -42,11 +48,12 @@ export class HttpServers implements Disposable {
     return [...this.#serving.values()].map(({ server }) => server.address);
   }
 
-  /** Begins to serve. With `hardFail` it rejects where a port is taken; else that is tried again. */
+  /** Begins to serve. With `hardFail` it rejects where a port is taken; all else is tried again. */
   async start(addresses: HttpAddresses, hardFail: boolean): Promise<void> {
     for (const [purpose, address] of entriesOf(addresses)) {
       if (address === undefined) continue;
-      const server = await this.#open(purpose, address, hardFail);
+      const isPort = typeof address !== 'string';
+      const server = await this.#open(purpose, address, hardFail && isPort);
       this.#serving.set(purpose, { address, server });
     }
   }
@@ -56,8 +63,8 @@ export class HttpServers implements Disposable {
    * is taken over in `commit`.
    */
   async prepare(addresses: HttpAddresses): Promise<PreparedHttp> {
-    const opened = new Map<HttpPurpose, Serving>();
-    const inPlace: (readonly [HttpPurpose, BindAddress])[] = [];
+    const opened = new Map<Purpose, Serving>();
+    const inPlace: (readonly [Purpose, BindAddress | string])[] = [];
     const discard = (): void => {
       for (const { server } of opened.values()) server.close();
     };
@@ -65,7 +72,7 @@ export class HttpServers implements Disposable {
       for (const [purpose, address] of entriesOf(addresses)) {
         const now = this.#serving.get(purpose)?.address;
         if (address === undefined || isSame(now, address)) continue;
-        if (this.#hasPort(address.port)) inPlace.push([purpose, address]);
+        if (this.#hasPort(address)) inPlace.push([purpose, address]);
         else opened.set(purpose, { address, server: await this.#open(purpose, address, true) });
       }
     } catch (error) {
@@ -93,34 +100,52 @@ export class HttpServers implements Disposable {
     this.#serving.clear();
   }
 
-  #hasPort(port: number): boolean {
-    return [...this.#serving.values()].some(({ address }) => address.port === port);
+  #hasPort(wanted: BindAddress | string): boolean {
+    if (typeof wanted === 'string') return false;
+    return [...this.#serving.values()].some(
+      ({ address }) => typeof address !== 'string' && address.port === wanted.port,
+    );
   }
 
-  async #open(purpose: HttpPurpose, address: BindAddress, hardFail: boolean): Promise<HttpServer> {
-    return await HttpServer.open(address, this.#routes[purpose], {
+  async #open(
+    purpose: Purpose,
+    address: BindAddress | string,
+    hardFail: boolean,
+  ): Promise<HttpServer> {
+    const place = typeof address === 'string' ? adminPlace(address) : tcpPlace(address);
+    return await HttpServer.open(place, this.#routes[purpose], {
       hardFail,
       onListening: () => this.#report(address, undefined),
-      onError: (error) => {
-        this.#report(address, error.message);
-        const text = 'can not serve HTTP; trying again';
-        this.#log.error({ address, error: error.message }, text);
+      onError: ({ message: error }) => {
+        this.#report(address, error);
+        this.#log.error({ address: nameOf(address), error }, 'can not serve HTTP; trying again');
       },
     });
   }
 
-  #report({ host, port }: BindAddress, text: string | undefined): void {
-    this.#health.reportOne('listen-failed', `${host}:${port}`, text);
+  #report(address: BindAddress | string, text: string | undefined): void {
+    this.#health.reportOne('listen-failed', nameOf(address), text);
   }
 }
 
-function entriesOf({ healthz, metrics }: HttpAddresses): [HttpPurpose, BindAddress | undefined][] {
+/** For people. */
+function nameOf(address: BindAddress | string | undefined): string {
+  if (address === undefined || typeof address === 'string') return address ?? '';
+  return `${address.host}:${address.port}`;
+}
+
+function entriesOf({
+  healthz,
+  metrics,
+  admin,
+}: HttpAddresses): [Purpose, HttpAddresses[Purpose]][] {
   return [
     ['healthz', healthz],
     ['metrics', metrics],
+    ['admin', admin],
   ];
 }
 
-function isSame(a: BindAddress | undefined, b: BindAddress | undefined): boolean {
-  return a?.host === b?.host && a?.port === b?.port;
+function isSame(a: HttpAddresses[Purpose], b: HttpAddresses[Purpose]): boolean {
+  return nameOf(a) === nameOf(b);
 }

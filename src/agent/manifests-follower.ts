@@ -4,6 +4,8 @@ import type { Store, StorePart } from '../cluster/store.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { manifestsStatus } from './status/report.ts';
+import type { SourceStatus } from './status/status.ts';
 
 /** A change of what is followed that waits to be put in force. */
 export interface Prepared {
@@ -19,6 +21,7 @@ export class ManifestsFollower implements Disposable {
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
   #opened: DisposableStack | undefined;
+  #status: (() => SourceStatus) | undefined;
 
   constructor(store: Store, log: Logger, metrics: AgentMetrics, health: HealthRegistry) {
     this.#store = store;
@@ -42,6 +45,7 @@ export class ManifestsFollower implements Disposable {
     const release = (objects: readonly ClusterObject[]): void => {
       this.#opened?.dispose();
       this.#opened = undefined;
+      this.#status = undefined;
       this.#part.replace(objects);
     };
     if (directory === undefined) return { commit: () => release([]), discard() {} };
@@ -54,6 +58,11 @@ export class ManifestsFollower implements Disposable {
       },
       discard: () => opened.dispose(),
     };
+  }
+
+  /** How it is doing; undefined while there is none. */
+  get status(): SourceStatus | undefined {
+    return this.#status?.();
   }
 
   [Symbol.dispose](): void {
@@ -83,6 +92,7 @@ export class ManifestsFollower implements Disposable {
 
   #follow(directory: string, opened: DisposableStack, source: ManifestSource): void {
     this.#opened = opened;
+    this.#status = () => manifestsStatus(directory, this.#part.size, source.errors);
     const errors = () => new Map(source.errors.map((error) => [error, error]));
     opened.use(this.#health.probe('objects-refused', errors));
     this.#metrics.manifestErrors(source.errors.length);

@@ -1,4 +1,4 @@
-import { type Agent, type AgentChanges, httpAddresses } from '../agent.ts';
+import type { Agent, AgentChanges } from '../agent.ts';
 import type { HealthRegistry } from '../health/registry.ts';
 import type { Logger } from '../log.ts';
 import type { AgentConfig } from './agent-config.ts';
@@ -53,7 +53,7 @@ function agentChanges({ live, config }: Changes): AgentChanges {
   const corefile = corefileOf(config.values, config.origins);
   return {
     ...(touches('proxy') ? { proxy: config.kubeProxy } : {}),
-    ...(touches('http') ? { http: httpAddresses(config.kubeProxy) } : {}),
+    ...(touches('http') ? { http: config.kubeProxy } : {}),
     ...(sources.manifests === undefined && sources.server === undefined ? {} : { sources }),
     ...(touches('dns') && corefile !== undefined ? { corefile } : {}),
   };

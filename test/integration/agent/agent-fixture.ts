@@ -53,15 +53,28 @@ export function ask(netns: string, url: string, method = 'GET'): HttpAnswer {
 export class RunningAgent implements AsyncDisposable {
   readonly log: LogLine[] = [];
   readonly directory: string;
+  /** Its admin socket. */
+  readonly socket: string;
   readonly #child: ChildProcess;
   /** What it wrote that is no line of the log. */
   stderr = '';
 
-  private constructor(netns: string, args: readonly string[], directory: string) {
+  private constructor(
+    netns: string,
+    args: readonly string[],
+    directory: string,
+    environment: Readonly<Record<string, string>>,
+  ) {
     this.directory = directory;
+    this.socket = join(`${directory}-run`, 'agent.sock');
     const command = [process.execPath, '--no-warnings', ENTRY, 'agent'];
-    const all = ['netns', 'exec', netns, ...command, ...QUIET_DNS, ...args];
-    this.#child = spawn('ip', all, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const admin = args.includes('--admin-socket') ? [] : ['--admin-socket', this.socket];
+    const own = [...QUIET_DNS, ...admin];
+    const all = ['netns', 'exec', netns, ...command, ...own, ...args];
+    this.#child = spawn('ip', all, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
     const { stderr } = this.#child;
     if (stderr === null) throw new Error('no pipe to the agent');
     createInterface({ input: stderr }).on('line', (line) => {
@@ -75,9 +88,11 @@ export class RunningAgent implements AsyncDisposable {
     netns: string,
     objects: readonly object[],
     args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
   ): Promise<RunningAgent> {
     const directory = mkdtempSync(join(tmpdir(), 'podwire-agent-'));
-    const agent = new RunningAgent(netns, ['--manifests', directory, ...args], directory);
+    const own = ['--manifests', directory, ...args];
+    const agent = new RunningAgent(netns, own, directory, environment);
     agent.write(objects);
     await agent.#started();
     return agent;
@@ -85,7 +100,7 @@ export class RunningAgent implements AsyncDisposable {
 
   /** The same of one whose arguments say where its objects are. */
   static async startAlone(netns: string, args: readonly string[]): Promise<RunningAgent> {
-    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')));
+    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')), {});
     await agent.#started();
     return agent;
   }
@@ -146,6 +161,7 @@ export class RunningAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
     rmSync(this.directory, { recursive: true });
+    rmSync(`${this.directory}-run`, { recursive: true, force: true });
   }
 }
 

@@ -8,6 +8,7 @@ import { checkSources, sourceOptions } from '../../../agent/config/source-option
 import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { openLog } from '../../../agent/log.ts';
 import { MemoryKeeper } from '../../../agent/memory.ts';
+import { SystemdNotifier } from '../../../agent/systemd/notifier.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
 import { type AgentArgs, orInputError, readConfig, withAgentFlags } from './options.ts';
@@ -36,12 +37,20 @@ async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> 
   using _memory = new MemoryKeeper(log);
   const health = new HealthRegistry();
   const reloads = new ReloadStatus();
-  let reload: (() => void) | undefined;
+  using manager = new SystemdNotifier(log);
+  let reload: (() => Promise<void>) | undefined;
   let isAskedFor = false;
-  // While the agent starts, the signal is kept for later instead of ending it.
+  const onReload = async (): Promise<void> => {
+    if (reload === undefined) {
+      // While the agent starts, that is kept for later.
+      isAskedFor = true;
+      return;
+    }
+    log.info('looking whether the configuration or the Corefile has changed');
+    await manager.reloading(reload);
+  };
   process.on('SIGHUP', () => {
-    if (reload === undefined) isAskedFor = true;
-    else reload();
+    void onReload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   for (const { where, problem } of warnings) log.warn({ where, problem }, 'configuration');
@@ -67,20 +76,27 @@ async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> 
       log,
       health,
       reloads,
+      adminSocket: values['http.adminSocket'] || undefined,
+      onReload,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
   using reloader = followConfig({ config, read, agent, log, health, reloads });
-  reload = () => {
-    log.info('looking whether the configuration or the Corefile has changed');
-    void reloader
-      .reload()
-      .then(() => agent.reload())
-      .catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+  reload = async () => {
+    try {
+      await reloader.reload();
+      await agent.reload();
+      health.report('reload-failed', undefined);
+    } catch (error) {
+      health.report('reload-failed', String(error));
+      log.error({ error: String(error) }, 'reload failed');
+    }
   };
-  if (isAskedFor) reload();
+  manager.ready(agent);
+  if (isAskedFor) void onReload();
   const failure = await ended.promise;
+  manager.stopping();
   reloader[Symbol.dispose]();
   await agent.stop();
   if (failure !== undefined) throw failure;
