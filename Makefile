@@ -52,7 +52,7 @@ bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
 	@$(NODE) test/fuzz/netlink.ts
 
-bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BENCH=--ours without it
+bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BENCH=--ours without it, --smallest for a look
 	@./scripts/setup.sh etcd-server
 	@$(NODE) test/peers/build.ts kubernetes
 	@$(NODE) test/bench/proxy.ts $(BENCH)
