@@ -12,31 +12,29 @@ export class ReloadStatus {
 
   /** Registers the metrics, which are named as Prometheus' own. */
   register(registry: Registry): void {
-    const registers = [registry];
-    const status = this;
-    new Gauge({
-      name: 'podwire_config_last_reload_successful',
-      help: 'Whether the configuration file, as it was last looked at, is in force',
-      registers,
-      collect() {
-        this.set(status.problem === undefined ? 1 : 0);
-      },
-    });
-    new Gauge({
-      name: 'podwire_config_last_reload_success_timestamp_seconds',
-      help: 'When the configuration file was last put in force',
-      registers,
-      collect() {
-        this.set(status.successMs / 1000);
-      },
-    });
-    new Gauge({
-      name: 'podwire_config_restart_needed',
-      help: 'Options that the configuration file says otherwise, and that wait for a restart',
-      registers,
-      collect() {
-        this.set(status.restart.length);
-      },
-    });
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name: `podwire_config_${name}`,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge(
+      'last_reload_successful',
+      'Whether the configuration file, as it was last looked at, is in force',
+      () => Number(this.problem === undefined),
+    );
+    gauge(
+      'last_reload_success_timestamp_seconds',
+      'When the configuration file was last put in force',
+      () => this.successMs / 1000,
+    );
+    gauge(
+      'restart_needed',
+      'Options that the configuration file says otherwise, and that wait for a restart',
+      () => this.restart.length,
+    );
   }
 }

@@ -57,26 +57,26 @@ export class Reloader implements Disposable {
   async #look(): Promise<void> {
     if (this.#isClosed) return;
     const { status } = this;
-    const { read, apply, onApplied, onRecovered, onRefused, onRestartNeeded } = this.#options;
+    const options = this.#options;
     try {
-      const next = read();
+      const next = options.read();
       this.#watch(next);
       const changes = changesBetween(this.#running, next);
       if (changes.live.length > 0) {
-        await apply(changes);
+        await options.apply(changes);
         this.#running = changes.config;
-        onApplied(changes.live);
+        options.onApplied(changes.live);
       }
       if (changes.restart.join() !== status.restart.join()) {
         status.restart = changes.restart;
-        onRestartNeeded(changes.restart);
+        options.onRestartNeeded(changes.restart);
       }
-      if (status.problem !== undefined) onRecovered();
+      if (status.problem !== undefined) options.onRecovered();
       if (status.problem !== undefined || changes.live.length > 0) status.successMs = Date.now();
       status.problem = undefined;
     } catch (error) {
       const { message } = error as Error;
-      if (message !== status.problem) onRefused(message);
+      if (message !== status.problem) options.onRefused(message);
       status.problem = message;
     }
   }
