@@ -60,18 +60,21 @@ const corefile = (...zones: string[]) =>
     )
     .join('');
 
-/** A server, and somebody who asks it through the Service and DNS by name, one question after the other. */
+/**
+ * A server, and somebody who asks it through the Service, and DNS by name, one question after the other and
+ * each once: what is lost is found out after the time-out, however busy the machine is.
+ */
 const TRAFFIC = `
   const { createServer, request } = require('node:http');
   const { Resolver } = require('node:dns').promises;
   const count = { requests: 0, queries: 0, failures: [] };
   const fetch = () => new Promise((resolve, reject) => {
-    const asked = request({ host: '${CLUSTER_IP}', agent: false, timeout: 2000 }, (response) => {
+    const asked = request({ host: '${CLUSTER_IP}', agent: false, timeout: 10000 }, (response) => {
       response.resume().on('end', resolve);
     });
     asked.on('error', reject).on('timeout', () => asked.destroy(new Error('timeout'))).end();
   });
-  const resolver = new Resolver({ timeout: 2000, tries: 1 });
+  const resolver = new Resolver({ timeout: 10000, tries: 1 });
   resolver.setServers(['127.0.0.1:${DNS_PORT}']);
   let isOver = false;
   const repeat = async (name, act) => {
