@@ -101,12 +101,13 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const opened = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode);
+    log.info({ mode: kubeProxy.mode, by: opened.by }, 'how Services are served');
     const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
-    const overlay = openOverlay(options, sources);
+    const overlay = openOverlay(options, sources, metrics);
     if (overlay !== undefined) undo.use(overlay);
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -199,12 +200,16 @@ export class Agent {
   }
 }
 
-function openOverlay(options: AgentOptions, sources: ClusterSources): NodeOverlay | undefined {
+function openOverlay(
+  options: AgentOptions,
+  sources: ClusterSources,
+  { registry }: AgentMetrics,
+): NodeOverlay | undefined {
   const { overlay: settings, kubeProxy, log, health } = options;
   if (settings === undefined) return undefined;
   const { nodeName } = kubeProxy;
   const { store, patch } = sources;
-  return new NodeOverlay({ store, nodeName, settings, patch, log, health });
+  return new NodeOverlay({ store, nodeName, settings, patch, log, health, registry });
 }
 
 /** A node that took addresses over gives them back while its server still answers. */

@@ -1,5 +1,5 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { type EtcdAccess, etcdOrigin } from '../cluster/etcd/access.ts';
 import { NodeRegistration } from '../cluster/etcd/registration.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
@@ -214,7 +214,7 @@ export class ClusterSources implements Disposable {
     if (etcd !== undefined) {
       return follow({
         name: 'etcd',
-        origin: originOf(etcd.access, etcd.prefix),
+        origin: etcdOrigin(etcd.access, etcd.prefix),
         open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
         metrics: this.#metrics.etcd,
       });
@@ -225,10 +225,4 @@ export class ClusterSources implements Disposable {
 
 function wantedBy({ pods, imports }: DnsNeeds): Omit<Wanted, 'nodeName' | 'nodes'> {
   return { pods: pods ? 'all' : 'none', imports };
-}
-
-/** Tells one etcd from another, however its members are listed. */
-function originOf({ endpoints }: EtcdAccess, prefix: string): string {
-  const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
-  return `etcd ${members.join(',')} ${prefix}`;
 }
