@@ -18,6 +18,7 @@ import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
 import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
 import { Monitor, type Monitored } from './status/monitor.ts';
+import { statusPageRoutes } from './status-page/routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -194,7 +195,10 @@ async function serveHttp(
         };
   const servers: readonly (readonly [Listening | undefined, Routes])[] = [
     [tcp(kubeProxy.healthzBindAddress), healthRoutes(proxy, notReady, metrics)],
-    [tcp(kubeProxy.metricsBindAddress), metricsRoutes(metrics, kubeProxy.mode, explainName)],
+    [
+      tcp(kubeProxy.metricsBindAddress),
+      { ...metricsRoutes(metrics, kubeProxy.mode, explainName), ...statusPageRoutes(monitor) },
+    ],
     [admin, adminRoutes({ monitor, health, explainName, reload: onReload })],
   ];
   using opened = new DisposableStack();
