@@ -52,10 +52,14 @@ bench-netlink: setup ## netlink beside ip, nft and the npm package (needs root)
 fuzz-netlink: setup ## a million wrong answers of the kernel; ROUNDS and SEED choose (needs root)
 	@$(NODE) test/fuzz/netlink.ts
 
-bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BENCH=--ours without it
+bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BENCH=--ours without it, --smallest for a look
 	@./scripts/setup.sh etcd-server
 	@$(NODE) test/peers/build.ts kubernetes
 	@$(NODE) test/bench/proxy.ts $(BENCH)
+
+bench-overlay: build ## packets between nodes beside vxlan by ip, and 500 nodes that join (needs root)
+	@./scripts/setup.sh iperf3
+	@$(NODE) test/bench/overlay.ts
 
 bench-agent: build ## the agent beside kube-proxy and CoreDNS by one API server (needs root)
 	@./scripts/setup.sh etcd-server

@@ -92,7 +92,7 @@ export class Agent {
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
-    const overlay = openOverlay(options, sources);
+    const overlay = openOverlay(options, sources, metrics);
     if (overlay !== undefined) undo.use(overlay);
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -152,12 +152,16 @@ export class Agent {
   }
 }
 
-function openOverlay(options: AgentOptions, sources: ClusterSources): NodeOverlay | undefined {
+function openOverlay(
+  options: AgentOptions,
+  sources: ClusterSources,
+  { registry }: AgentMetrics,
+): NodeOverlay | undefined {
   const { overlay: settings, kubeProxy, log, health } = options;
   if (settings === undefined) return undefined;
   const { nodeName } = kubeProxy;
   const { store, patch } = sources;
-  return new NodeOverlay({ store, nodeName, settings, patch, log, health });
+  return new NodeOverlay({ store, nodeName, settings, patch, log, health, registry });
 }
 
 /** A node that took addresses over gives them back while its server still answers. */

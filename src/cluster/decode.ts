@@ -10,7 +10,9 @@ import type {
   Service,
   ServiceCidr,
 } from './objects.ts';
+import { plainEndpoints } from './plain-endpoints.ts';
 import {
+  emptySliceSchema,
   endpointSliceSchema,
   namespaceSchema,
   nodeSchema,
@@ -175,13 +177,13 @@ function decodePod(value: unknown): Pod {
 }
 
 function decodeEndpointSlice(value: unknown): EndpointSlice {
-  const { metadata, addressType, endpoints, ports } = check(endpointSliceSchema, value);
+  const plain = plainEndpoints(value);
+  if (plain !== undefined) return sliceOf(check(emptySliceSchema, value), plain);
+  const slice = check(endpointSliceSchema, value);
+  const { addressType } = slice;
   const family = addressType === 'IPv4' ? 4 : 6;
-  return {
-    kind: 'EndpointSlice',
-    metadata,
-    addressType,
-    endpoints: (endpoints ?? []).map(({ addresses, conditions, hints, ...endpoint }, index) => {
+  const endpoints = (slice.endpoints ?? []).map(
+    ({ addresses, conditions, hints, ...endpoint }, index) => {
       addresses.forEach((address, at) => {
         if (addressType === 'FQDN' || tryParseAddrLenient(address)?.family === family) return;
         const path = ['endpoints', index, 'addresses', at];
@@ -189,8 +191,7 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
       });
       const { ready, serving, terminating } = conditions;
       return {
-        // A copy, for a list that grew item by item keeps room for more.
-        addresses: addresses.slice(),
+        addresses,
         ...decodePlace(endpoint, hints),
         conditions: {
           ...(ready == null ? {} : { ready }),
@@ -198,7 +199,20 @@ function decodeEndpointSlice(value: unknown): EndpointSlice {
           ...(terminating == null ? {} : { terminating }),
         },
       };
-    }),
+    },
+  );
+  return sliceOf(slice, endpoints);
+}
+
+function sliceOf(
+  { metadata, addressType, ports }: v.InferOutput<typeof emptySliceSchema>,
+  endpoints: readonly Endpoint[],
+): EndpointSlice {
+  return {
+    kind: 'EndpointSlice',
+    metadata,
+    addressType,
+    endpoints,
     ports: (ports ?? []).map(({ name, protocol, port }) => ({
       name: name ?? '',
       protocol,

@@ -237,10 +237,29 @@ export const serviceCidrSchema = v.object({
 
 const condition = v.optional(v.nullable(v.boolean('expected true or false')));
 
-/** discovery.k8s.io/v1 EndpointSlice. */
-export const endpointSliceSchema = v.object({
+/** All of an EndpointSlice but its endpoints. */
+export const emptySliceSchema = v.object({
   metadata,
   addressType: v.picklist(['IPv4', 'IPv6', 'FQDN'], 'expected "IPv4", "IPv6" or "FQDN"'),
+  ports: v.optional(
+    v.nullable(
+      v.pipe(
+        v.array(
+          v.object(
+            { name: portName, protocol, port: v.optional(v.nullable(port)) },
+            'expected a port with its number',
+          ),
+          'expected a list of ports',
+        ),
+        v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
+      ),
+    ),
+  ),
+});
+
+/** discovery.k8s.io/v1 EndpointSlice. */
+export const endpointSliceSchema = v.object({
+  ...emptySliceSchema.entries,
   endpoints: v.optional(
     v.nullable(
       v.pipe(
@@ -290,20 +309,6 @@ export const endpointSliceSchema = v.object({
           'expected a list of endpoints',
         ),
         v.maxLength(ENDPOINTS_MAX, `expected at most ${ENDPOINTS_MAX} endpoints`),
-      ),
-    ),
-  ),
-  ports: v.optional(
-    v.nullable(
-      v.pipe(
-        v.array(
-          v.object(
-            { name: portName, protocol, port: v.optional(v.nullable(port)) },
-            'expected a port with its number',
-          ),
-          'expected a list of ports',
-        ),
-        v.maxLength(PORTS_MAX, `expected at most ${PORTS_MAX} ports`),
       ),
     ),
   ),

@@ -83,8 +83,8 @@ const ABSENT = 2;
 
 function sharedConditions(conditions: Endpoint['conditions']): Endpoint['conditions'] {
   const { ready, serving, terminating } = conditions;
-  const digits = [ready, serving, terminating].map((is) => Number(is ?? ABSENT));
-  const at = digits.reduce((number, digit) => number * (ABSENT + 1) + digit, 0);
+  const digit = (is: boolean | undefined) => Number(is ?? ABSENT);
+  const at = digit(ready) * 9 + digit(serving) * 3 + digit(terminating);
   const known = CONDITIONS.get(at);
   if (known !== undefined) return known;
   CONDITIONS.set(at, conditions);

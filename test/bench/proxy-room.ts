@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { createNamedNetns, deleteNamedNetns, Netns } from '../../src/sys/netns.ts';
-import { clusterIPOf, ENDPOINT_RANGE, SERVICE_PORT } from './proxy-objects.ts';
+import { ENDPOINT_RANGE } from './proxy-objects.ts';
 
 /*
  * Where one candidate of `make bench-proxy` runs:
@@ -18,15 +19,15 @@ const CONNECT_TIMEOUT_SECONDS = 3;
 /** Blocking sockets, for the time of one connect is some tens of microseconds. */
 const CLIENT = `
 import json, socket, sys, time
-port, rounds = int(sys.argv[1]), int(sys.argv[2])
-addresses = sys.stdin.read().split()
+rounds = int(sys.argv[1])
+targets = [(address, int(port)) for address, port in (line.split() for line in sys.stdin)]
 times = []
 for at in range(rounds):
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(${CONNECT_TIMEOUT_SECONDS})
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\0\\0\\0\\0')
     start = time.perf_counter_ns()
-    s.connect((addresses[at % len(addresses)], port))
+    s.connect(targets[at % len(targets)])
     times.append(time.perf_counter_ns() - start)
     s.close()
 print(json.dumps(times))
@@ -77,25 +78,31 @@ export class Room implements Disposable {
     return this.enter('server', 'python3', '-I', '-c', SERVER);
   }
 
+  /** Starts that, and waits until it listens. */
+  async startServer(): Promise<ChildProcess> {
+    const child = spawn(...this.server(), { stdio: ['ignore', 'pipe', 'inherit'] });
+    await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
+    return child;
+  }
+
   /** Connects to cluster IPs, or other addresses, one after the other; how long each took, in us. */
   connect(addresses: readonly string[], port: number, rounds: number): number[] {
-    const args = ['python3', '-I', '-c', CLIENT, `${port}`, `${rounds}`] as const;
+    return this.connectTo(
+      addresses.map((address) => `${address} ${port}`),
+      rounds,
+    );
+  }
+
+  /** The same for addresses and ports, such as `10.96.0.1 80`. */
+  connectTo(targets: readonly string[], rounds: number): number[] {
+    const args = ['python3', '-I', '-c', CLIENT, `${rounds}`] as const;
     const output = execFileSync(...this.enter('client', ...args), {
       encoding: 'utf8',
-      input: addresses.join('\n'),
+      input: targets.join('\n'),
       maxBuffer: 1 << 26,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     return (JSON.parse(output) as number[]).map((nanoseconds) => nanoseconds / 1000);
-  }
-
-  /** The same for cluster IPs of so many Services, spread over all of them. */
-  connectServices(services: number, rounds: number): number[] {
-    const step = 7919; // a prime, so that all are met
-    const addresses = Array.from({ length: Math.min(rounds, services) }, (_, at) =>
-      clusterIPOf((at * step) % services),
-    );
-    return this.connect(addresses, SERVICE_PORT, rounds);
   }
 
   [Symbol.dispose](): void {

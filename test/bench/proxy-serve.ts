@@ -1,5 +1,10 @@
 import { createInterface } from 'node:readline';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { openLog } from '../../src/agent/log.ts';
+import { MemoryKeeper } from '../../src/agent/memory.ts';
 import { decodeObject } from '../../src/cluster/decode.ts';
+import { kubeconfigAccess } from '../../src/cluster/kube/kubeconfig.ts';
+import { KubeSource } from '../../src/cluster/kube/source.ts';
 import { ManifestSource } from '../../src/cluster/manifests/source.ts';
 import type { ClusterObject } from '../../src/cluster/objects.ts';
 import { Store } from '../../src/cluster/store.ts';
@@ -13,7 +18,7 @@ import { CLIENT_RANGE } from './proxy-room.ts';
 
 /*
  * Our proxy alone, in the namespace it is started in, for `proxy.ts` to measure: a directory of
- * manifests, the store, the model and the nftables backend, as the agent has them. Prints a line of JSON
+ * manifests or an API server, the store, the model and the nftables backend, as the agent has them. Prints a line of JSON
  * when all rules are committed. Each line on stdin asks for changes that go into the store, not
  * through a file; the answer is how long each took from there to its commit.
  */
@@ -24,19 +29,55 @@ interface Ask {
   readonly count: number;
 }
 
-const [manifests = '', services = '0', endpoints = '0'] = process.argv.slice(2);
+const [from, path = '', services = '0', endpoints = '0'] = process.argv.slice(2);
 const size = { services: Number(services), endpoints: Number(endpoints) };
+using _memory = new MemoryKeeper(openLog('silent'));
 const store = new Store();
-// One part for both, for what is in the first goes before all others.
+// One part for all, for what is in the first goes before all others.
 const part = store.part();
-const source = new ManifestSource(manifests, part, {
-  onError(error) {
-    throw error;
-  },
-  onRecovered() {},
-});
-source.start();
+const source = from === '--kubeconfig' ? fromServer() : fromManifests();
 const readAt = performance.now();
+
+function fromManifests(): Disposable {
+  const manifests = new ManifestSource(path, part, {
+    onError(error) {
+      throw error;
+    },
+    onRecovered() {},
+  });
+  manifests.start();
+  return manifests;
+}
+
+function fromServer(): Disposable {
+  store.isComplete = false;
+  const spawnDecoder = (options: WorkerOptions): Worker =>
+    new Worker(new URL('./decode-worker.mjs', import.meta.url), options);
+  const server = new KubeSource(
+    part,
+    {
+      access: kubeconfigAccess(path),
+      userAgent: 'podwire-bench',
+      nodeName: NODE_NAME,
+      nodes: 'own',
+      pods: 'none',
+      imports: false,
+      spawnDecoder,
+    },
+    {
+      onSynced() {
+        store.isComplete = true;
+      },
+      onError(message) {
+        throw new Error(message);
+      },
+      onRecovered() {},
+    },
+  );
+  server.start();
+  return server;
+}
+
 const backend = NftablesBackend.open(undefined, { own: false });
 backend.probe();
 let committed = Promise.withResolvers<number>();
@@ -88,6 +129,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   say(times);
 }
-source.close();
+source[Symbol.dispose]();
 proxy.close();
 backend.close();

@@ -327,6 +327,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ...base,
     ],
     'the overlay follows the nodes, and of plugins it knows what one of them does to the kernel',
+    ['prom-client'],
   ),
   rule(
     'src/agent/kube-proxy',

@@ -51,8 +51,7 @@ export function candidatesOf(
         const key = `${addr.key} ${port}`;
         const known = candidates.has(key);
         if (known ? !isLocal : candidates.size >= ENDPOINTS_MAX) continue;
-        const mayMeetItself = isLocal || nodeName === '' || endpoint.nodeName === undefined;
-        candidates.set(key, { addr, port, isLocal, mayMeetItself, ...stateOf(endpoint) });
+        candidates.set(key, candidateOf(endpoint, addr, port, isLocal, nodeName === ''));
       }
     }
   }
@@ -60,9 +59,19 @@ export function candidatesOf(
 }
 
 /** Absent conditions are: ready, serving, not terminating (discovery.k8s.io/v1 EndpointConditions). */
-function stateOf({ conditions, hints }: Endpoint): Omit<Candidate, keyof EndpointTarget> {
+function candidateOf(
+  { conditions, hints, nodeName }: Endpoint,
+  addr: Addr,
+  port: number,
+  isLocal: boolean,
+  isAnywhere: boolean,
+): Candidate {
   const { ready = true, serving = true, terminating = false } = conditions;
   return {
+    addr,
+    port,
+    isLocal,
+    mayMeetItself: isLocal || isAnywhere || nodeName === undefined,
     isReady: ready,
     isLeaving: serving && terminating,
     isServing: ready || serving,

@@ -11,19 +11,27 @@ interface Pair {
   after: Element | undefined;
 }
 
+/** What comes to a set that had nothing. */
+export type OnFresh = (set: string, elements: readonly Element[]) => void;
+
+/** So many elements of a set are handed over together; they fill a message or two. */
+const FRESH_MAX = 512;
+
 /**
  * Collects what sets had and what they shall have, and gives the difference. An element with other data
  * is deleted and added; in one transaction no packet sees it gone.
  */
 export class ElementChanges {
   readonly #sets = new Map<string, Map<string, Pair>>();
-  /** What comes to sets that had nothing: at a first load that is all, and need not be paired. */
   readonly #fresh = new Map<string, Element[]>();
-  readonly #isFresh: boolean;
+  readonly #onFresh: OnFresh | undefined;
 
-  /** `isFresh`: the sets are empty, so that `before` has nothing to tell. */
-  constructor(isFresh = false) {
-    this.#isFresh = isFresh;
+  /**
+   * With `onFresh` the sets are empty, so that `before` has nothing to tell and nothing need be paired:
+   * elements are handed over as they come. A first load has a million, which are not all kept at once.
+   */
+  constructor(onFresh?: OnFresh) {
+    this.#onFresh = onFresh;
   }
 
   /** The set has this element. */
@@ -33,16 +41,21 @@ export class ElementChanges {
 
   /** The set shall have this element. */
   after(set: string, element: Element): void {
-    if (!this.#isFresh) {
+    if (this.#onFresh === undefined) {
       this.#pair(set, element).after = element;
       return;
     }
-    const elements = this.#fresh.get(set);
-    if (elements === undefined) this.#fresh.set(set, [element]);
-    else elements.push(element);
+    const elements = this.#fresh.get(set) ?? [];
+    elements.push(element);
+    this.#fresh.set(set, elements);
+    // Chains that elements lead to are made after the sets: those elements wait for the end.
+    const leadsToChain = element.data !== undefined && 'verdict' in element.data;
+    if (elements.length < FRESH_MAX || leadsToChain) return;
+    this.#fresh.delete(set);
+    this.#onFresh(set, elements);
   }
 
-  /** The difference, set by set; sets without one are left out. */
+  /** The difference, as far as it was not handed over; sets without one are left out. */
   *sets(): Generator<readonly [string, SetChange], undefined> {
     for (const [set, added] of this.#fresh) yield [set, { removed: [], added }];
     for (const [set, pairs] of this.#sets) {

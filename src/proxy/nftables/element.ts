@@ -78,11 +78,26 @@ export function hairpinElement({ addr }: EndpointTarget): Element {
   return { key: concatValues(bytes, bytes) };
 }
 
-/** The endpoints of a pool. */
-export function poolElements(pool: PlacedPool, emit: Emit): void {
+/** The endpoints of a pool, but for those that `other` has in the same slots. */
+export function poolElements(
+  pool: PlacedPool | undefined,
+  other: PlacedPool | undefined,
+  emit: Emit,
+): void {
+  if (pool === undefined) return;
   const { number, slots, indexes, pick } = pool;
   const isSticky = pick.stickySeconds > 0;
+  const isLike =
+    other !== undefined && other.number === number && other.pick.stickySeconds > 0 === isSticky;
   slots.forEach((endpoint, slot) => {
+    const same = isLike ? other.slots[slot] : undefined;
+    if (
+      same !== undefined &&
+      sameEndpoint(same, endpoint) &&
+      indexes[slot] === other?.indexes[slot]
+    ) {
+      return;
+    }
     const key = twoHostU32(target(number, 0), slot);
     const value = endpointValue(endpoint);
     if (!isSticky) {
@@ -93,6 +108,10 @@ export function poolElements(pool: PlacedPool, emit: Emit): void {
     emit(SET.stickySlots, { key, data: { value: lasting } });
     emit(SET.stickyEndpoints, { key: lasting, data: { value } });
   });
+}
+
+function sameEndpoint(a: EndpointTarget, b: EndpointTarget): boolean {
+  return a === b || (a.port === b.port && a.addr.equals(b.addr));
 }
 
 /** Two numbers side by side, at the least cost: there are as many of these as endpoints. */

@@ -1,5 +1,6 @@
 import { goTo } from '../../netlink/nftables/expression/verdict.ts';
 import { hostU32 } from '../../netlink/nftables/value.ts';
+import type { EndpointTarget } from '../model/endpoint.ts';
 import type { Pool } from '../model/pool.ts';
 import type { ServiceRoute } from '../model/route.ts';
 import type { NodeRules } from '../node.ts';
@@ -14,7 +15,7 @@ import {
 import type { ElementChanges } from './element-changes.ts';
 import { type IpFamily, SET } from './names.ts';
 import { ClassTable, type Pick, pickOf } from './pick.ts';
-import { type KnownPool, PoolTable } from './pools.ts';
+import { type KnownPool, type PlacedPool, PoolTable } from './pools.ts';
 
 /** The numbers in use, from the kernel's elements; see `known.ts`. */
 export interface KnownNumbers {
@@ -80,7 +81,6 @@ export class FamilyState {
     const before = changes.before.bind(changes);
     const after = changes.after.bind(changes);
     for (const route of touched) this.#emitRoute(route.before, before);
-    for (const id of pools.keys()) this.#emitPool(id, before, 'remove');
     for (const { key, before: old, after: route } of touched) {
       for (const id of poolIdsOf(old)) this.#pools.release(id);
       for (const id of poolIdsOf(route)) this.#pools.retain(id);
@@ -95,8 +95,13 @@ export class FamilyState {
     }
     for (const [id, { pool, route }] of pools) {
       const found = route === undefined ? undefined : known?.poolOf(route, id);
+      const was = this.#pools.get(id);
       this.#pools.place(id, pool, found);
-      this.#emitPool(id, after, 'add');
+      const is = this.#pools.get(id);
+      poolElements(was, is, before);
+      poolElements(is, was, after);
+      for (const each of selfMeeting(was)) this.#hairpin.remove(hairpinElement(each));
+      for (const each of selfMeeting(is)) this.#hairpin.add(hairpinElement(each));
     }
     for (const route of touched) this.#emitRoute(route.after, after);
     this.#settle(SET.hairpin, this.#hairpin, changes);
@@ -125,15 +130,6 @@ export class FamilyState {
   #emitRoute(route: ServiceRoute | undefined, emit: ElementChanges['before']): void {
     if (route === undefined) return;
     routeElements(route, (id) => this.#pools.get(id)?.target ?? 0, emit);
-  }
-
-  #emitPool(id: string, emit: ElementChanges['before'], change: 'add' | 'remove'): void {
-    const pool = this.#pools.get(id);
-    if (pool === undefined) return;
-    poolElements(pool, emit);
-    for (const endpoint of pool.slots) {
-      if (endpoint.mayMeetItself) this.#hairpin[change](hairpinElement(endpoint));
-    }
   }
 
   #settle(set: string, counted: CountedSet, changes: ElementChanges): void {
@@ -173,6 +169,11 @@ export class FamilyState {
 
 function picksOf(chains: readonly string[]): Pick[] {
   return chains.map(pickOf).filter((pick) => pick !== undefined);
+}
+
+/** The endpoints of a pool that can reach themselves through this node. */
+function selfMeeting(pool: PlacedPool | undefined): readonly EndpointTarget[] {
+  return pool === undefined ? [] : pool.slots.filter(({ mayMeetItself }) => mayMeetItself);
 }
 
 function poolsOf(route: ServiceRoute | undefined): Pool[] {

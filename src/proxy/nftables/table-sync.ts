@@ -73,26 +73,21 @@ export class TableSync {
     const isForTaking = flags.length > 0 && before?.isOrphan === true;
     if (before === undefined || isForTaking) batch.tableAdd(spec);
     this.#isOwned = flags.length > 0 && (before === undefined || isForTaking || before.isOwned);
-    const changes = new ElementChanges(before === undefined);
-    const found = knownNumbers(this.#family, before?.elements ?? new Map());
-    this.#state.adopt(found);
-    const previousPool = (id: string) =>
-      previous === undefined ? undefined : previous.#state.knownPool(id);
-    const known: KnownNumbers = {
-      ...found,
-      poolOf: (route, id) => found.poolOf(route, id) ?? previousPool(id),
-    };
+    for (const set of this.#sets.values()) {
+      if (before?.sets.has(set.name) !== true) batch.setAdd(table, set);
+    }
+    const changes = new ElementChanges(
+      before === undefined ? (set, elements) => this.#addElements(batch, set, elements) : undefined,
+    );
+    const known = this.#known(before, previous);
     for (const [set, elements] of before?.elements ?? []) {
       for (const element of elements) changes.before(set, element);
     }
     const { added } = this.#state.apply(node, routes, changes, known);
     for (const { stickySeconds } of added) this.#countAffinity(stickySeconds, 1);
 
-    const wantedSets = [
-      ...this.#sets.values(),
-      ...[...this.#affinity.keys()].map((seconds) => affinitySpec(this.#family, seconds)),
-    ];
-    for (const set of wantedSets) {
+    const memories = [...this.#affinity.keys()].map((each) => affinitySpec(this.#family, each));
+    for (const set of memories) {
       if (before?.sets.has(set.name) !== true) batch.setAdd(table, set);
     }
     const picks = added.map((pick) => pickChainSpec(this.#family, pick));
@@ -103,10 +98,31 @@ export class TableSync {
     for (const name of gone) batch.chainFlush(table, name);
     for (const name of gone) batch.chainDel(table, name);
     for (const name of before?.sets.keys() ?? []) {
-      if (!wantedSets.some((set) => set.name === name)) batch.setDel(table, name);
+      const isWanted = this.#sets.has(name) || memories.some((set) => set.name === name);
+      if (!isWanted) batch.setDel(table, name);
     }
     this.#node = node;
     return departedWays(this.#family, removed, before?.elements ?? new Map());
+  }
+
+  /** The numbers that the kernel's elements tell of, or else those there were; undefined for none. */
+  #known(
+    before: ActualTable | undefined,
+    previous: TableSync | undefined,
+  ): KnownNumbers | undefined {
+    if (before === undefined && previous === undefined) return undefined;
+    const last = previous === undefined ? undefined : previous.#state;
+    const found = knownNumbers(this.#family, before?.elements ?? new Map());
+    this.#state.adopt(found);
+    return {
+      ...found,
+      poolOf: (route, id) => found.poolOf(route, id) ?? last?.knownPool(id),
+    };
+  }
+
+  #addElements(batch: Batch, name: string, elements: readonly Element[]): void {
+    const set = this.#sets.get(name);
+    if (set !== undefined) batch.elementsAdd(TABLE[this.#family], set, elements);
   }
 
   /** Puts into `batch` what a change of routes or of the node makes different. */
