@@ -1,5 +1,5 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { type EtcdAccess, etcdOrigin } from '../cluster/etcd/access.ts';
 import { NodeRegistration } from '../cluster/etcd/registration.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
@@ -90,7 +90,7 @@ export class ClusterSources implements Disposable {
       const { userAgent } = about;
       this.#etcd = follow({
         name: 'etcd',
-        origin: originOf(etcd.access, etcd.prefix),
+        origin: etcdOrigin(etcd.access, etcd.prefix),
         open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
         metrics: metrics.etcd,
       });
@@ -189,10 +189,4 @@ export class ClusterSources implements Disposable {
     this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
   }
-}
-
-/** Tells one etcd from another, however its members are listed. */
-function originOf({ endpoints }: EtcdAccess, prefix: string): string {
-  const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
-  return `etcd ${members.join(',')} ${prefix}`;
 }
