@@ -19,8 +19,8 @@ export interface Browser {
     createElement(tag: string): PageElement;
     createElementNS(namespace: string, tag: string): PageElement;
   };
-  fetch(path: string): Promise<{ readonly ok: boolean; json(): Promise<unknown> }>;
-  setTimeout(callback: () => void, delayMs: number): unknown;
+  readonly fetch: (path: string) => Promise<{ readonly ok: boolean; json(): Promise<unknown> }>;
+  readonly setTimeout: (callback: () => void, delayMs: number) => unknown;
 }
 
 /** A line of a chart: its values in time, null where there is none. */

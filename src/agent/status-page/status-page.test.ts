@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { DEGRADED_STATES } from '../health/degraded-states.ts';
 import type { AgentStatus } from '../status/status.ts';
@@ -90,7 +91,7 @@ async function drawn(answers: Readonly<Record<string, unknown>>): Promise<Map<st
   };
   // What the browser gets is text, and has to stand by itself.
   const [, text = ''] = /<script>(.*)<\/script>/s.exec(STATUS_PAGE) ?? [];
-  new Function('window', text)(browser);
+  runInNewContext(text, { window: browser });
   await promise;
   return elements;
 }
