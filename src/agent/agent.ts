@@ -86,7 +86,8 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const opened = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode);
+    log.info({ mode: kubeProxy.mode, by: opened.by }, 'how Services are served');
     const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),

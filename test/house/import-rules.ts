@@ -182,6 +182,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/proxy/nftables',
     [
       'src/proxy/backend.ts',
+      'src/proxy/live-check.ts',
       'src/proxy/node.ts',
       'src/proxy/model',
       ...state,
@@ -194,6 +195,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/proxy/iptables',
     [
       'src/proxy/backend.ts',
+      'src/proxy/live-check.ts',
       'src/proxy/node.ts',
       'src/proxy/model',
       ...state,
