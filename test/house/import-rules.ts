@@ -349,7 +349,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/agent/config',
     ['src/agent', 'src/cluster', 'src/dns/corefile', 'src/ipaddr', errors, goDuration],
     'a configuration is read before anything runs, and says what the parts of the agent are told',
-    ['js-yaml'],
+    ['js-yaml', 'prom-client'],
   ),
   rule(
     'src/lab',
