@@ -18,7 +18,7 @@ import { NodeOverlay } from './overlay/node-overlay.ts';
 import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
 import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
-import { Monitor, type Monitored } from './status/monitor.ts';
+import { Monitor } from './status/monitor.ts';
 import { statusPageRoutes } from './status-page/routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 

@@ -30,6 +30,7 @@ const STATUS: AgentStatus = {
     lastSync: null,
     syncCount: 0,
     failureCount: 0,
+    protection: null,
     quarantined: [],
     quarantinedCount: 0,
   },
