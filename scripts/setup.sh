@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 lacking=''
-for package in bind9-dnsutils busybox-static ca-certificates conntrack containerd dnsperf etcd-client etcd-server ethtool gcc iproute2 ipset iptables iputils-ping ipvsadm knot libatomic1 libc6-dev musl-tools netbase nftables python3 runc unbound util-linux "$@"; do
+for package in bind9-dnsutils busybox-static ca-certificates conntrack containerd dnsperf etcd-client etcd-server ethtool gcc iproute2 ipset iptables iputils-ping ipvsadm knot libatomic1 libc6-dev musl-tools netbase nftables python3 runc systemd unbound util-linux "$@"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
     lacking="$lacking $package"
 done

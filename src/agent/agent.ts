@@ -1,10 +1,12 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
+import { adminRoutes } from './admin/routes.ts';
+import { adminPlace } from './admin/socket.ts';
 import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
-import { HttpServer, type Routes } from './http.ts';
+import { HttpServer, type Place, type Routes, tcpPlace } from './http.ts';
 import type { BindAddress } from './kube-proxy/bind-address.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
@@ -14,7 +16,8 @@ import { NodeProxy } from './node-proxy.ts';
 import { NodeOverlay } from './overlay/node-overlay.ts';
 import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
-import { healthRoutes, metricsRoutes } from './routes.ts';
+import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
+import { Monitor, type Monitored } from './status/monitor.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -30,6 +33,10 @@ export interface AgentOptions {
   readonly log: Logger;
   /** Where the parts say what is wrong. */
   readonly health: HealthRegistry;
+  /** The Unix socket on which root may ask; undefined for none. */
+  readonly adminSocket: string | undefined;
+  /** Called when root asks that the configuration be read again; resolves when it has been. */
+  readonly onReload: () => Promise<void>;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
 }
 
@@ -41,6 +48,7 @@ export class Agent {
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #sources: ClusterSources;
   readonly #http: readonly HttpServer[];
+  readonly #monitor: Monitor;
 
   private constructor(
     proxy: NodeProxy,
@@ -49,6 +57,7 @@ export class Agent {
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
     http: readonly HttpServer[],
+    monitor: Monitor,
   ) {
     this.#proxy = proxy;
     this.#overlay = overlay;
@@ -56,6 +65,7 @@ export class Agent {
     this.#nodeLocal = nodeLocal;
     this.#sources = sources;
     this.#http = http;
+    this.#monitor = monitor;
   }
 
   /**
@@ -66,7 +76,7 @@ export class Agent {
   static async start(options: AgentOptions, onFailure: (error: Error) => void): Promise<Agent> {
     const { log, health } = options;
     // Before anything is changed.
-    await lookForKubeProxy(options);
+    const isAlone = await lookForKubeProxy(options);
     const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
@@ -76,7 +86,8 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const backend = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode, log);
+    const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
@@ -92,6 +103,10 @@ export class Agent {
     });
     metrics.dns = dns;
     health.probe('corefile-refused', () => dns.refused);
+    const notReady = () => sources.notReady() ?? proxy.notReady();
+    const corefile = options.dns.corefile?.path;
+    const parts = { ...options, nodeName, corefile, sources, proxy, dns, metrics, notReady };
+    const monitor = undo.use(new Monitor(parts));
     let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
     try {
@@ -99,20 +114,29 @@ export class Agent {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      const notReady = () => sources.notReady() ?? proxy.notReady();
-      http = await serveHttp(options, proxy, notReady, metrics, dns);
+      http = await serveHttp(options, parts, monitor);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
     log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
     undo.move();
-    return new Agent(proxy, overlay, dns, nodeLocal, sources, http);
+    return new Agent(proxy, overlay, dns, nodeLocal, sources, http, monitor);
   }
 
   /** Looks whether the Corefile has changed. */
   async reload(): Promise<void> {
     await this.#dns.reload();
+  }
+
+  /** In one line, how it is doing. */
+  summary(): string {
+    return this.#monitor.summary();
+  }
+
+  /** Why the work does not go on, though it should; undefined when it does. */
+  stuck(): string | undefined {
+    return this.#monitor.stuck();
   }
 
   /** Stops serving. The rules stay in the kernel, so that connections go on. */
@@ -122,6 +146,7 @@ export class Agent {
     await this.#sources.stop();
     this.#overlay?.[Symbol.dispose]();
     this.#proxy.close();
+    this.#monitor[Symbol.dispose]();
     for (const http of this.#http) http.close();
   }
 }
@@ -140,54 +165,72 @@ async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): P
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
+/** Where HTTP is to be served. */
+interface Listening {
+  /** The place, for people. */
+  readonly name: string;
+  readonly place: Place;
+  readonly hardFail: boolean;
+}
+
 async function serveHttp(
   options: AgentOptions,
-  proxy: NodeProxy,
-  notReady: () => string | undefined,
-  metrics: AgentMetrics,
-  dns: AgentDns,
+  { proxy, notReady, metrics, dns }: Monitored,
+  monitor: Monitor,
 ): Promise<readonly HttpServer[]> {
   const { log, health, kubeProxy } = options;
   const { bindAddressHardFail: hardFail } = kubeProxy;
-  const servers: readonly (readonly [BindAddress | undefined, Routes])[] = [
-    [kubeProxy.healthzBindAddress, healthRoutes(proxy, notReady, metrics)],
-    [kubeProxy.metricsBindAddress, metricsRoutes(metrics, kubeProxy.mode, dns)],
+  const explainName = explainNameRoute(dns);
+  const tcp = (address: BindAddress | undefined) =>
+    address && { name: `${address.host}:${address.port}`, place: tcpPlace(address), hardFail };
+  const { adminSocket, onReload } = options;
+  const admin =
+    adminSocket === undefined
+      ? undefined
+      : {
+          name: adminSocket,
+          place: adminPlace(adminSocket),
+          hardFail: false,
+        };
+  const servers: readonly (readonly [Listening | undefined, Routes])[] = [
+    [tcp(kubeProxy.healthzBindAddress), healthRoutes(proxy, notReady, metrics)],
+    [tcp(kubeProxy.metricsBindAddress), metricsRoutes(metrics, kubeProxy.mode, explainName)],
+    [admin, adminRoutes({ monitor, health, explainName, reload: onReload })],
   ];
   using opened = new DisposableStack();
   const https: HttpServer[] = [];
-  for (const [address, routes] of servers) {
-    if (address === undefined) continue;
-    const listenFailed = (text: string | undefined) =>
-      health.reportOne('listen-failed', `${address.host}:${address.port}`, text);
-    const onError = (error: Error) => {
-      listenFailed(error.message);
-      log.error({ address, error: error.message }, 'can not serve HTTP; trying again');
+  for (const [listening, routes] of servers) {
+    if (listening === undefined) continue;
+    const { name, place } = listening;
+    const onError = ({ message: error }: Error) => {
+      health.reportOne('listen-failed', name, error);
+      log.error({ address: name, error }, 'can not serve HTTP; trying again');
     };
-    const onListening = () => listenFailed(undefined);
-    const events = { hardFail, onError, onListening };
-    https.push(opened.use(await HttpServer.open(address, routes, events)));
+    const onListening = () => health.reportOne('listen-failed', name, undefined);
+    const events = { hardFail: listening.hardFail, onError, onListening };
+    https.push(opened.use(await HttpServer.open(place, routes, events)));
   }
   opened.move();
   return https;
 }
 
-/** Throws KubeProxyRunsError unless it is to be borne. */
-async function lookForKubeProxy(options: AgentOptions): Promise<void> {
+/** Throws KubeProxyRunsError when one runs and is not to be borne. Whether none does. */
+async function lookForKubeProxy(options: AgentOptions): Promise<boolean> {
   const { log, health, besideKubeProxy, kubeProxy } = options;
   const found = await findKubeProxy();
-  const { live } = found;
-  // Its chains of iptables are those of ours, and taken over.
-  const rules = found.rules.filter(
-    (rule) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain '),
-  );
-  if (live.length > 0 && !besideKubeProxy) throw new KubeProxyRunsError(found);
-  if (live.length > 0) {
-    health.report('beside-kube-proxy', live.join(', '));
-    log.warn({ live, rules }, 'kube-proxy runs on this node, too');
-  } else if (rules.length > 0) {
-    log.warn(
-      { rules },
-      'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"',
-    );
+  const { live, rules } = found;
+  if (live.length === 0) {
+    // In the same mode they are taken over as they are.
+    const isOther = (rule: string) => kubeProxy.mode !== 'iptables' || !rule.startsWith('chain ');
+    const others = rules.filter(isOther);
+    if (others.length > 0) log.info({ rules: others }, LEFT_OVER);
+    return true;
   }
+  if (!besideKubeProxy) throw new KubeProxyRunsError(found);
+  health.report('beside-kube-proxy', live.join(', '));
+  log.warn({ live, rules }, 'kube-proxy runs on this node, too');
+  return false;
 }
+
+const LEFT_OVER =
+  'rules by the names of kube-proxy, which does not run; once ours are there they go';

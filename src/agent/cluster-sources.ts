@@ -13,7 +13,10 @@ import type { HealthRegistry } from './health/registry.ts';
 import { outwardAddrs } from './local-addrs.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
+
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
+import { manifestsStatus } from './status/report.ts';
+import type { SourceStatus } from './status/status.ts';
 
 /** Where the cluster's objects come from; at least one of them. */
 export interface SourceOptions {
@@ -46,6 +49,7 @@ export class ClusterSources implements Disposable {
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
   readonly #opened = new DisposableStack();
+  #manifests: (() => SourceStatus) | undefined;
   #kube: ServerFollower<KubeSource> | undefined;
   #etcd: ServerFollower | undefined;
   #registration: NodeRegistration | undefined;
@@ -92,6 +96,11 @@ export class ClusterSources implements Disposable {
       });
       if (options.register !== undefined) this.#register(etcd, about, options.register.addresses);
     }
+  }
+
+  /** How the directory of manifests is doing, where there is one. */
+  manifests(): readonly SourceStatus[] {
+    return this.#manifests === undefined ? [] : [this.#manifests()];
   }
 
   /** Changes an object, by its path in the API; undefined where there is no API server. */
@@ -159,7 +168,8 @@ export class ClusterSources implements Disposable {
   }
 
   #openManifests(directory: string): void {
-    const source: ManifestSource = new ManifestSource(directory, this.store.part(), {
+    const part = this.store.part();
+    const source: ManifestSource = new ManifestSource(directory, part, {
       onError: (error) => {
         this.#metrics.manifestErrors(source.errors.length);
         this.#log.error(
@@ -174,6 +184,7 @@ export class ClusterSources implements Disposable {
     });
     this.#opened.use(source);
     source.start();
+    this.#manifests = () => manifestsStatus(directory, part.size, source.errors);
     const errors = () => new Map(source.errors.map((error) => [error, error]));
     this.#opened.use(this.#health.probe('objects-refused', errors));
     this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');

@@ -69,6 +69,24 @@ export class DnsMetrics {
     }
   }
 
+  /** Answers of threads and plugins since the start, by the name of their response code. */
+  answers(): ReadonlyMap<string, number> {
+    const sums = new Map<string, number>();
+    for (const { labels, value } of this.#numbers('coredns_dns_responses_total')) {
+      const { rcode = '' } = labels;
+      sums.set(rcode, (sums.get(rcode) ?? 0) + value);
+    }
+    return sums;
+  }
+
+  #numbers(name: MetricName): readonly Sample[] {
+    const counts = THREAD_COUNTS[name];
+    return [
+      ...(counts === undefined ? [] : this.#counted().flatMap(counts)),
+      ...this.plugins.numbers(name),
+    ];
+  }
+
   #counted(): Counted[] {
     return (this.#dns()?.servers ?? []).flatMap(({ label, server }) =>
       server.counters().map(({ zone, transport, counters }) => ({
@@ -88,12 +106,8 @@ export class DnsMetrics {
       registry.registerMetric(new DistributionMetric(name, help, buckets, read));
       return;
     }
-    const counts = THREAD_COUNTS[name];
     const options = { name, help, labelNames: [...labels], registers: [registry] };
-    const values = (): Sample[] => [
-      ...(counts === undefined ? [] : this.#counted().flatMap(counts)),
-      ...plugins.numbers(name),
-    ];
+    const values = () => this.#numbers(name);
     if (kind === 'counter') {
       new Counter({
         ...options,

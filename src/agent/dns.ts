@@ -16,6 +16,7 @@ import type { Prefix } from '../ipaddr/prefix.ts';
 import type { ServedDns } from './dns-metrics.ts';
 import type { Logger } from './log.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { PublicationRecord } from './status/publication-record.ts';
 
 /** How DNS is answered: by a Corefile, or for the cluster alone. */
 export interface AgentDnsOptions {
@@ -51,16 +52,20 @@ export interface AgentDnsContext {
 
 /** The DNS server of the agent: by a Corefile, or for the cluster's names alone. */
 export class AgentDns implements ServedDns {
+  /** What was published last. */
+  readonly published: PublicationRecord;
   readonly #dns: ClusterDns | CorefileDns;
   readonly #store: Store;
   /** Of the zone, without a Corefile. */
   readonly #options: KubernetesZoneOptions;
 
   private constructor(
+    published: PublicationRecord,
     dns: ClusterDns | CorefileDns,
     store: Store,
     options: KubernetesZoneOptions = KUBERNETES_ZONE_DEFAULTS,
   ) {
+    this.published = published;
     this.#dns = dns;
     this.#store = store;
     this.#options = options;
@@ -73,6 +78,7 @@ export class AgentDns implements ServedDns {
     { log, metrics, spawnWorker, onFailure, onNeeds }: AgentDnsContext,
   ): Promise<AgentDns> {
     const { address, corefile, port, workers, nodeLocal, logClasses, transferTo } = options;
+    const published = new PublicationRecord();
     const shared = {
       addresses: nodeLocal.length > 0 ? nodeLocal.map(String) : [address],
       port,
@@ -82,6 +88,7 @@ export class AgentDns implements ServedDns {
       onFailure,
       onPublish: (publication: Publication) => {
         metrics.published(publication);
+        published.published(publication);
         const { names, durationSeconds } = publication;
         log.debug({ names, durationSeconds }, 'DNS names published');
       },
@@ -102,7 +109,7 @@ export class AgentDns implements ServedDns {
         { corefile: corefile.path, servers: served.servers.map(({ label }) => label) },
         'Corefile in force',
       );
-      return new AgentDns(served, store);
+      return new AgentDns(published, served, store);
     }
     const zone = {
       ...KUBERNETES_ZONE_DEFAULTS,
@@ -110,7 +117,8 @@ export class AgentDns implements ServedDns {
       ttlSeconds: options.ttlSeconds,
       localAddresses: nodeLocal.length > 0 ? nodeLocal : localAddresses(address),
     };
-    return new AgentDns(await ClusterDns.start(store, { ...shared, zone }), store, zone);
+    const served = await ClusterDns.start(store, { ...shared, zone });
+    return new AgentDns(published, served, store, zone);
   }
 
   get servers(): readonly NamedServer[] {

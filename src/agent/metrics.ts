@@ -52,6 +52,11 @@ export class AgentMetrics {
     this.#dnsMetrics.published(publication);
   }
 
+  /** DNS answers since the start, by the name of their response code. */
+  dnsAnswers(): ReadonlyMap<string, number> {
+    return this.#dnsMetrics.answers();
+  }
+
   manifestErrors(count: number): void {
     this.#manifestErrors.set(count);
   }

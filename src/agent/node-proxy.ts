@@ -9,7 +9,10 @@ import { ChangeTracker } from './change-tracker.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import { syncProblems } from './health/sync-problems.ts';
 import type { Logger } from './log.ts';
+import type { OpenedBackend } from './proxy-backend.ts';
 import type { ProxyMetrics } from './proxy-metrics.ts';
+import type { ProxyStatus } from './status/status.ts';
+import { SyncRecord } from './status/sync-record.ts';
 
 /** Something may wait for the kernel for so many sync periods until the proxy counts as ill. */
 const HEALTH_PERIODS = 2;
@@ -20,6 +23,8 @@ export class NodeProxy implements Disposable {
   readonly #log: Logger;
   readonly #metrics: ProxyMetrics;
   readonly #degraded: HealthRegistry;
+  /** What came of the syncs. */
+  readonly record = new SyncRecord();
   readonly #tracker = new ChangeTracker();
   readonly #parts = new DisposableStack();
   readonly #health: ProxyHealth;
@@ -28,6 +33,8 @@ export class NodeProxy implements Disposable {
   readonly #serviceHealth: ServiceHealth;
   readonly #backend: ProxyBackend;
   readonly #proxy: ServiceProxy;
+  /** Undefined once it has been done. */
+  #removeLeftovers: OpenedBackend['removeLeftovers'] | undefined;
   /** Of both, what was said of them last. */
   #refusal: string | undefined;
   #protection: string | undefined;
@@ -38,7 +45,7 @@ export class NodeProxy implements Disposable {
    */
   constructor(
     store: Store,
-    backend: ProxyBackend,
+    { backend, removeLeftovers }: OpenedBackend,
     options: ProxyOptions,
     log: Logger,
     metrics: ProxyMetrics,
@@ -54,6 +61,7 @@ export class NodeProxy implements Disposable {
     undo.use(this.#parts);
     this.#parts.use(backend);
     this.#backend = backend;
+    this.#removeLeftovers = removeLeftovers;
     // Before the proxy follows the store, so that what it syncs has been counted.
     this.#queued(store, [...store.services.keys()]);
     this.#parts.defer(store.subscribe((state, touched) => this.#queued(state, touched)));
@@ -73,6 +81,12 @@ export class NodeProxy implements Disposable {
     if (this.#proxy.synced) return undefined;
     const reason = this.#refusal === undefined ? '' : `: ${this.#refusal}`;
     return `the kernel does not have the rules yet${reason}`;
+  }
+
+  /** How it is doing, with at most so many of the Services the kernel refuses. */
+  status(quarantinedMax: number): ProxyStatus {
+    const { synced, quarantined } = this.#proxy;
+    return this.record.status({ backend: this.#backend.name, synced }, quarantined, quarantinedMax);
   }
 
   /** What /livez answers. */
@@ -126,13 +140,17 @@ export class NodeProxy implements Disposable {
 
   #queued(state: ClusterState, touched: readonly string[]): void {
     // Until all Services are known nothing is asked of the kernel.
-    if (state.isComplete) this.#health.queued();
+    if (state.isComplete) {
+      this.#health.queued();
+      this.record.queued();
+    }
     const counts = this.#tracker.update(state, touched);
     this.#metrics.queued(counts, this.#tracker.pending);
   }
 
   #synced(sync: Sync): void {
     const { result, error, durationSeconds, changes, node } = sync;
+    this.record.synced(sync);
     this.#metrics.synced(sync, error === undefined ? this.#tracker.take() : []);
     const isApplied = error === undefined;
     for (const [state, problems] of syncProblems(sync)) this.#degraded.report(state, problems);
@@ -140,6 +158,7 @@ export class NodeProxy implements Disposable {
     if (error === undefined) {
       this.#health.updated();
       this.#serviceHealth.apply(node);
+      this.#tidy();
     } else {
       this.#health.queued();
     }
@@ -157,6 +176,20 @@ export class NodeProxy implements Disposable {
     if (result !== undefined && result.changes !== 0) {
       const { routes } = sync;
       this.#log.info({ changes: result.changes, routes, durationSeconds }, 'rules changed');
+    }
+  }
+
+  /** Once, when there are rules of ours, those that other modes left go. */
+  #tidy(): void {
+    const remove = this.#removeLeftovers;
+    if (remove === undefined) return;
+    this.#removeLeftovers = undefined;
+    try {
+      const removed = remove();
+      if (removed.length > 0) this.#log.info({ removed }, 'rules that others left are removed');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn({ error: reason }, 'rules that others left can not be removed');
     }
   }
 

@@ -1,7 +1,7 @@
 import { PodwireError } from '../errors.ts';
 import type { HealthReport } from '../proxy/health/proxy-health.ts';
 import type { AgentDns } from './dns.ts';
-import type { Answer, Routes } from './http.ts';
+import type { Answer, Route, Routes } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeProxy } from './node-proxy.ts';
 
@@ -38,7 +38,11 @@ function counted(report: HealthReport, isWell: boolean, count: (code: number) =>
 }
 
 /** What monitoring asks, on kube-proxy's metrics port. */
-export function metricsRoutes({ registry }: AgentMetrics, mode: string, dns: AgentDns): Routes {
+export function metricsRoutes(
+  { registry }: AgentMetrics,
+  mode: string,
+  explainName: Route,
+): Routes {
   return {
     '/metrics': async () => ({
       status: 200,
@@ -46,12 +50,16 @@ export function metricsRoutes({ registry }: AgentMetrics, mode: string, dns: Age
       type: registry.contentType,
     }),
     '/healthz': () => ({ status: 200, body: 'ok' }),
-    '/explain/name': (query) => explainName(dns, query),
+    '/explain/name': explainName,
     '/proxyMode': () => ({ status: 200, body: mode }),
   };
 }
 
 /** `?name=NAME&type=TYPE`: what `podwire explain name --agent` shows. */
+export function explainNameRoute(dns: AgentDns): Route {
+  return (query) => explainName(dns, query);
+}
+
 function explainName(dns: AgentDns, query: URLSearchParams): Answer {
   try {
     const explained = dns.explain(query.get('name') ?? '', query.get('type') ?? 'A');

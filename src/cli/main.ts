@@ -10,6 +10,8 @@ import { labCommand } from './commands/lab.ts';
 import { deleteCommand } from './commands/objects/delete.ts';
 import { getCommand } from './commands/objects/get.ts';
 import { putCommand } from './commands/objects/put.ts';
+import { NotRunningError } from './commands/status/ask-agent.ts';
+import { statusCommand } from './commands/status/status.ts';
 import { versionCommand } from './commands/version.ts';
 import { InputError, UsageError } from './usage-error.ts';
 
@@ -18,7 +20,7 @@ const EXIT_USAGE = 2;
 
 /*
  * The command line. An answer goes to stdout and nothing else does. Exit status: 0 ok, 1 failure, 2
- * usage or an input that can't be read.
+ * usage or an input that can't be read, 3 no agent that could be asked.
  */
 async function main(): Promise<void> {
   try {
@@ -33,6 +35,7 @@ async function main(): Promise<void> {
       .command(dnsCommand)
       .command(explainCommand)
       .command(ipCommand)
+      .command(statusCommand)
       .command(putCommand)
       .command(getCommand)
       .command(deleteCommand)
@@ -50,7 +53,8 @@ async function main(): Promise<void> {
       .parseAsync();
   } catch (error) {
     const isUsage = error instanceof UsageError;
-    const status = isUsage || error instanceof InputError ? EXIT_USAGE : EXIT_FAILURE;
+    const failed = error instanceof NotRunningError ? error.exitStatus : EXIT_FAILURE;
+    const status = isUsage || error instanceof InputError ? EXIT_USAGE : failed;
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`podwire: ${message}\n${isUsage ? 'Try "podwire --help".\n' : ''}`);
     process.exit(status);

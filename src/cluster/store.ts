@@ -161,6 +161,11 @@ export class Store implements ClusterState {
     return this.#size;
   }
 
+  /** How many EndpointSlices of Services there are. */
+  get sliceCount(): number {
+    return this.#slices.values().reduce((sum, slices) => sum + slices.length, 0);
+  }
+
   slicesOf(namespace: string, service: string): readonly EndpointSlice[] {
     return this.#slices.get(`${namespace}/${service}`) ?? NO_SLICES;
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { Addr } from '../ipaddr/addr.ts';
 import type { SharedCacheSize } from './cache/shared-cache.ts';
 import { TableClusterView } from './cluster-view.ts';
 import { type CorefileSource, readCorefile } from './corefile/parse.ts';
@@ -15,6 +16,7 @@ import {
   configure,
   kubernetesOf,
   lameduckMsOf,
+  mayTransfer,
   needsChain,
 } from './plugin/configure.ts';
 import { type Listener, listenersOf } from './plugin/listeners.ts';
@@ -255,7 +257,7 @@ export class CorefileDns {
   }
 
   async #open(listener: Listener, answering: Answering): Promise<NamedServer> {
-    const { workers, spawnWorker, transfer, onFailure } = this.#options;
+    const { workers, spawnWorker, onFailure } = this.#options;
     const server = await DnsServer.open({
       ...answering,
       addresses: listener.addresses,
@@ -263,7 +265,6 @@ export class CorefileDns {
       workers,
       fallback: this.#runtime.fallback(listener.key),
       onFailure,
-      ...(transfer === undefined ? {} : { transfer }),
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     });
     return { label: listener.label, server };
@@ -277,10 +278,13 @@ export class CorefileDns {
     const routes = zones.map(({ zone, block }): Route => {
       const own = this.#zoneOf.get(block)?.followed;
       const wire = encodeName(zone);
-      if (own === undefined || needsChain(block) || logsAll)
-        return { zone: wire, table: undefined };
+      if (own === undefined) return { zone: wire, table: undefined };
       if (!followed.includes(own)) followed.push(own);
-      return { zone: wire, table: followed.indexOf(own) };
+      const number = followed.indexOf(own);
+      const isFast = !needsChain(block) && !logsAll;
+      return isFast
+        ? { zone: wire, table: number }
+        : { zone: wire, table: undefined, transferTable: number };
     });
     const forwards = zones.some(({ block }) =>
       block.plugins.some(({ name }) => name === 'forward'),
@@ -288,6 +292,13 @@ export class CorefileDns {
     return {
       routes: new Routes({ tables: followed.map(({ zone }) => zone.table.source), routes }),
       answerer: { ...answerer, recursionAvailable: forwards },
+      mayTransfer: (name, type, octets) => {
+        const zone = canonicalName(name);
+        const block = zones.find((each) => zoneOf(zone, [each.zone]) !== undefined)?.block;
+        const query = { zone, type, client: Addr.fromBytes(octets).unmap() };
+        const inAnyCase = this.#options.transfer?.permits(octets) ?? false;
+        return block !== undefined && mayTransfer(block, query, inAnyCase);
+      },
       ...(sharesCache ? { sharedAnswers: this.#runtime.sharedAnswers(key) } : {}),
     };
   }

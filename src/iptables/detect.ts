@@ -66,10 +66,28 @@ function findLegacy(): Found {
 
 /** Whether any table of iptables-legacy is in use in the thread's namespace. Nothing is loaded. */
 export function hasLegacyTables(family: 4 | 6): boolean {
+  return legacyTables(family).length > 0;
+}
+
+/**
+ * Whether it is worth a process to look for chains of `nat`. The iptables that is on nftables keeps them
+ * where they are cheap to list; of the older one only whether the table is there can be told.
+ */
+export function mayHoldChain(family: 4 | 6, isOne: (chain: string) => boolean): boolean {
+  using connection = NftablesConnection.open();
+  const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
+  if (chainList(connection, table).some(({ name }) => isOne(name))) return true;
+  // Without the program nobody here can have made any.
+  return (
+    legacyTables(family).includes('nat') && programPath(programName(family, 'save')) !== undefined
+  );
+}
+
+function legacyTables(family: 4 | 6): string[] {
   try {
     const path = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
-    return readFileSync(path, 'utf8').trim() !== '';
+    return readFileSync(path, 'utf8').split('\n').filter(Boolean);
   } catch {
-    return false;
+    return [];
   }
 }

@@ -52,6 +52,8 @@ export interface LabOptions {
 
 /** Where the lab's copy of the manifests is. */
 export const MANIFESTS = join(LAB_DIRECTORY, 'manifests');
+/** Beside that of an agent of the machine. */
+const ADMIN_SOCKET = join(LAB_DIRECTORY, 'agent.sock');
 const AGENT_LOG = join(LAB_DIRECTORY, 'agent.log');
 /** Says that the lab made the directory of namespaces, so that it takes it away as well. */
 const MADE_NETNS_DIRECTORY = join(LAB_DIRECTORY, 'made-netns-directory');
@@ -195,7 +197,7 @@ function startWebServer({ podwire }: LabOptions, pod: LabPod): void {
 async function startAgent({ podwire }: LabOptions, node: Netns): Promise<void> {
   const log = openSync(AGENT_LOG, 'a', 0o600);
   const [file, ...first] = podwire;
-  const args = [...first, 'agent', '--manifests', MANIFESTS];
+  const args = [...first, 'agent', '--manifests', MANIFESTS, '--admin-socket', ADMIN_SOCKET];
   const child = node.run(() =>
     spawn(file, args, { stdio: ['ignore', log, log], detached: true, cwd: '/' }),
   );

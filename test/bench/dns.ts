@@ -26,7 +26,7 @@ const ROUND_SECONDS = 2;
 const STEADY_QUERIES_PER_SECOND = 10_000;
 const QUERIES = 20_000;
 /** Most garbage of the start is collected by then. */
-const REST_MS = 8_000;
+const REST_MS = 5_000;
 const ASKER_CPU = '0';
 
 const directory = mkdtempSync(join(tmpdir(), 'podwire-bench-dns-'));

@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { IptablesError } from '../../iptables/error.ts';
-import { findProgram, programName, programPath } from '../../iptables/programs.ts';
+import { findProgram, programName } from '../../iptables/programs.ts';
 import { restore, saveTable } from '../../iptables/run.ts';
 import { parseSaved, type SavedTable } from '../../iptables/save.ts';
-import { NftablesConnection } from '../../netlink/nftables/connection.ts';
-import { chainList } from '../../netlink/nftables/list.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 
 /** How long iptables-legacy waits for others that change rules. */
@@ -17,28 +14,6 @@ export function checkInstalled(): void {
     for (const verb of ['save', 'restore'] as const) {
       asCni(() => findProgram(programName(family, verb)));
     }
-  }
-}
-
-/**
- * Whether it is worth a process to look for chains. The iptables that is on nftables keeps them where
- * they are cheap to list; of the older one only whether the table is there can be told.
- */
-export function mayHold(family: 4 | 6, isOne: (chain: string) => boolean): boolean {
-  using connection = NftablesConnection.open();
-  const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
-  if (chainList(connection, table).some(({ name }) => isOne(name))) return true;
-  try {
-    const names = readFileSync(
-      `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`,
-      'utf8',
-    );
-    // Without the program nobody here can have made any.
-    return (
-      names.split('\n').includes('nat') && programPath(programName(family, 'save')) !== undefined
-    );
-  } catch {
-    return false;
   }
 }
 

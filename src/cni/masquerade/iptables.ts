@@ -1,7 +1,8 @@
 import type { Prefix } from '../../ipaddr/prefix.ts';
+import { mayHoldChain } from '../../iptables/detect.ts';
 import { quoted, type SavedRule, type SavedTable } from '../../iptables/save.ts';
 import { sha512 } from '../../sys/digest.ts';
-import { checkInstalled, mayHold, readNat, restoreNat } from '../iptables/program.ts';
+import { checkInstalled, readNat, restoreNat } from '../iptables/program.ts';
 import type { Owner } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { MasqueradeBackend } from './backend.ts';
@@ -31,7 +32,7 @@ export const iptables: MasqueradeBackend = {
   del(owner, isGone) {
     const chain = chainOf(owner);
     for (const family of FAMILIES) {
-      if (mayHold(family, (name) => name === chain)) removeAddresses(family, chain, isGone);
+      if (mayHoldChain(family, (name) => name === chain)) removeAddresses(family, chain, isGone);
     }
   },
 
@@ -56,7 +57,7 @@ export const iptables: MasqueradeBackend = {
     const start = commentStart(network);
     const kept = valid.map(chainOf);
     for (const family of FAMILIES) {
-      if (!mayHold(family, isChain)) continue;
+      if (!mayHoldChain(family, isChain)) continue;
       const table = readNat(family);
       const chains = table.rules
         .filter(({ options }) => options.get('--comment')?.startsWith(start) === true)

@@ -1,7 +1,8 @@
 import { tryParsePrefix } from '../../ipaddr/prefix.ts';
+import { mayHoldChain } from '../../iptables/detect.ts';
 import { quoted, type SavedRule, type SavedTable } from '../../iptables/save.ts';
 import { sha512 } from '../../sys/digest.ts';
-import { checkInstalled, mayHold, readNat, restoreNat } from '../iptables/program.ts';
+import { checkInstalled, readNat, restoreNat } from '../iptables/program.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { PortmapBackend } from './backend.ts';
 import type { PodForwards, PortmapConfig } from './config.ts';
@@ -37,7 +38,7 @@ export const iptables: PortmapBackend = {
   refuseTaken(pods, owner) {
     for (const { address, forwards } of pods) {
       const { family } = address.addr;
-      if (!mayHold(family, (chain) => chain === DNAT)) continue;
+      if (!mayHoldChain(family, (chain) => chain === DNAT)) continue;
       refuseTaken(readNat(family), forwards, chainNames(owner).dnat, owner);
     }
   },
@@ -45,7 +46,7 @@ export const iptables: PortmapBackend = {
   del(owner) {
     const names = chainsOf(owner);
     return FAMILIES.flatMap((family) =>
-      mayHold(family, (chain) => names.includes(chain))
+      mayHoldChain(family, (chain) => names.includes(chain))
         ? remove(family, readNat(family), names)
         : [],
     );
@@ -66,7 +67,7 @@ export const iptables: PortmapBackend = {
   gc(network, valid) {
     const kept = valid.map(commentOf);
     return FAMILIES.flatMap((family) => {
-      if (!mayHold(family, (chain) => chain === DNAT)) return [];
+      if (!mayHoldChain(family, (chain) => chain === DNAT)) return [];
       const table = readNat(family);
       const stale = table.rules.filter(({ chain, options }) => {
         const comment = options.get('--comment') ?? '';

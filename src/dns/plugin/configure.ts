@@ -1,10 +1,15 @@
+import type { Addr } from '../../ipaddr/addr.ts';
 import type { Corefile, Directive, ServerBlock } from '../corefile/parse.ts';
 import { CorefileError } from '../corefile/position.ts';
+import { zoneOf } from '../message/name.ts';
+import type { AclConfig } from './acl/config.ts';
+import { AclFilter } from './acl/filter.ts';
 import type { BindConfig } from './bind/config.ts';
 import type { HealthConfig } from './health/config.ts';
 import type { KubernetesConfig } from './kubernetes/config.ts';
 import type { ConfiguredPlugin } from './plugin.ts';
 import { PLUGINS, UNSUPPORTED } from './registry.ts';
+import { permitsTransfer, type TransferConfig } from './transfer/config.ts';
 
 /** A server block whose every directive was understood. */
 export interface ConfiguredBlock {
@@ -114,6 +119,29 @@ export function kubernetesOf({ plugins }: ConfiguredBlock): KubernetesConfig | u
   return own === undefined ? undefined : (own.config as KubernetesConfig);
 }
 
+/**
+ * Whether a client may ask a block for a transfer of a zone: by its `transfer`, or because it may in any
+ * case. What `acl` would not let through may not, though transfers do not come to the plugins.
+ */
+export function mayTransfer(
+  { plugins }: ConfiguredBlock,
+  query: { readonly zone: string; readonly type: number; readonly client: Addr },
+  inAnyCase: boolean,
+): boolean {
+  const { zone, type, client } = query;
+  const rules = plugins.flatMap(({ name, config }) =>
+    name === 'acl' ? (config as AclConfig).lists : [],
+  );
+  const isBarred = rules
+    .filter(({ zones }) => zoneOf(zone, zones) !== undefined)
+    .some((list) => AclFilter.of(list.rules).verdict(client, type) !== 'allow');
+  if (isBarred) return false;
+  const own = plugins.find(({ name }) => name === 'transfer');
+  return (
+    inAnyCase || (own !== undefined && permitsTransfer(own.config as TransferConfig, zone, client))
+  );
+}
+
 /** How long a server goes on after the order to stop: what `health` says. */
 export function lameduckMsOf({ blocks }: Configuration): number {
   const configs = blocks.flatMap(({ plugins }) =>
@@ -137,6 +165,7 @@ const BESIDE_TABLE: ReadonlySet<string> = new Set([
   'prometheus', // threads count for themselves
   'ready',
   'reload',
+  'transfer', // the server answers transfers itself
 ]);
 
 /** Plugins the threads may pass by when they answer from the cache. */

@@ -18,6 +18,7 @@ import { ready } from './ready/plugin.ts';
 import { reload } from './reload/plugin.ts';
 import { rewrite } from './rewrite/plugin.ts';
 import { template } from './template/plugin.ts';
+import { transfer } from './transfer/plugin.ts';
 
 /** All plugins in the order a query meets them: that of CoreDNS v1.15, whatever the Corefile's is. */
 export const PLUGINS: readonly PluginModule[] = [
@@ -36,6 +37,7 @@ export const PLUGINS: readonly PluginModule[] = [
   acl,
   cache,
   template,
+  transfer,
   hosts,
   kubernetes,
   loop,
@@ -78,8 +80,7 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   timeouts: 'TCP connections are closed after 10 seconds without a query',
   tls: 'UDP and TCP are served; forward can use tls://',
   trace: 'use log and the metrics',
-  transfer: 'the flag --dns-transfer-to says who may transfer zones',
-  tsig: 'who may transfer zones is told by their addresses, --dns-transfer-to',
+  tsig: 'who may transfer zones is told by their addresses',
   view: 'use acl, or a server block for each zone',
   whoami: 'it is for tests of clients',
 };

@@ -198,8 +198,9 @@ export class Answerer {
       return this.#finish(RCODE.REFUSED, 0);
     }
     if (choice === undefined) return this.#finish(RCODE.SERVFAIL, 0, EDE.NOT_READY);
-    const table = choice.tableFor(name);
-    if (type === TYPE.AXFR || type === TYPE.IXFR) return this.#transfer(table);
+    const isTransfer = type === TYPE.AXFR || type === TYPE.IXFR;
+    const table = choice.tableFor(name, isTransfer);
+    if (isTransfer) return this.#transfer(table);
     const zone = table === undefined ? undefined : zoneOf(table, name);
     if (table === undefined || zone === undefined) {
       this.outcome = OUTCOME.OUTSIDE;

@@ -4,7 +4,7 @@ import type { WireName } from '../wire/wire-name.ts';
 
 /** Says which table has a name; undefined where none has, and somebody else may know. */
 export interface TableChoice {
-  tableFor(name: WireName): Table | undefined;
+  tableFor(name: WireName, forTransfer?: boolean): Table | undefined;
 }
 
 /** What becomes of the names in and below a zone. */
@@ -13,6 +13,8 @@ export interface Route {
   readonly zone: Uint8Array;
   /** The number of the table that has them; undefined where each query is the fallback's. */
   readonly table: number | undefined;
+  /** Where that is undefined: the number of the table whose zones may be transferred, if there is one. */
+  readonly transferTable?: number | undefined;
 }
 
 /** Routes in a form that can be sent to another thread. */
@@ -56,13 +58,14 @@ export class Routes implements TableChoice {
     return this.index === this.source.routes.length;
   }
 
-  tableFor(name: WireName): Table | undefined {
+  tableFor(name: WireName, forTransfer = false): Table | undefined {
     const { routes } = this.source;
     for (let index = 0; index < routes.length; index += 1) {
       const route = routes[index];
       if (route === undefined || !name.isWithin(route.zone)) continue;
       this.index = index;
-      return route.table === undefined ? undefined : this.tables[route.table];
+      const number = forTransfer ? (route.table ?? route.transferTable) : route.table;
+      return number === undefined ? undefined : this.tables[number];
     }
     this.index = routes.length;
     return undefined;

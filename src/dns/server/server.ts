@@ -4,7 +4,9 @@ import { parseAddr } from '../../ipaddr/parse-addr.ts';
 import { type BoundSocket, openBoundSocket } from '../../sys/bound-socket.ts';
 import { SysError } from '../../sys/errno.ts';
 import { openUdpSocket, readOrigin, type UdpSocket } from '../../sys/udp-batch.ts';
+import type { TableZone } from '../table/table.ts';
 import { RCODE, TYPE } from '../wire/constants.ts';
+import { formatName } from '../wire/name.ts';
 import { truncateReply } from '../wire/truncate.ts';
 import type { Acl } from './acl.ts';
 import { Answerer, type AnswererOptions, OUTCOME, TCP_BYTES_MAX, zoneOf } from './answer.ts';
@@ -37,7 +39,12 @@ export interface Answering {
   readonly answerer?: AnswererOptions;
   /** Memory of answers that threads look at before they hand a query over. */
   readonly sharedAnswers?: SharedArrayBuffer;
+  /** Who may transfer which of the zones; without it those of `transfer` all of them. */
+  readonly mayTransfer?: MayTransfer;
 }
+
+/** Whether a client of 4 or 16 octets may transfer a zone, by AXFR or IXFR. */
+export type MayTransfer = (zone: string, type: number, client: Uint8Array) => boolean;
 
 /** What a DnsServer is started with. */
 export interface DnsServerOptions extends Answering {
@@ -80,6 +87,7 @@ export class DnsServer {
   readonly #reply = new Uint8Array(TCP_BYTES_MAX);
   #routes: Routes;
   #answerer: Answerer;
+  #mayTransfer: MayTransfer | undefined;
   #next: Answering | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
@@ -96,6 +104,7 @@ export class DnsServer {
     this.#bound = bound;
     this.#routes = options.routes;
     this.#answerer = new Answerer(options.answerer);
+    this.#mayTransfer = options.mayTransfer;
     const limits = options.tcpLimits ?? TCP_LIMITS;
     this.#tcp = options.addresses.map(
       () => new TcpServer((request, context) => this.#answerTcp(request, context), limits),
@@ -211,6 +220,7 @@ export class DnsServer {
     this.#next = undefined;
     this.#routes = next.routes;
     this.#answerer = new Answerer(next.answerer);
+    this.#mayTransfer = next.mayTransfer;
     await Promise.all(this.#threads.map((each) => each.commit()));
   }
 
@@ -324,10 +334,9 @@ export class DnsServer {
     }
     const counters = this.#tcpCountersOf(routes.labels[routes.index] ?? '');
     counters.asked(hasQuestion ? type : 0, client.length === 4, isDnssecOk, request.length);
-    if (isTransfer && this.#options.transfer?.permits(client)) {
-      const table = routes.tableFor(name);
-      const zone = table === undefined ? undefined : zoneOf(table, name);
-      if (table === undefined || zone === undefined) return undefined;
+    const table = isTransfer ? routes.tableFor(name, true) : undefined;
+    const zone = table === undefined ? undefined : zoneOf(table, name);
+    if (table !== undefined && zone !== undefined && this.#permitsTransfer(zone, type, client)) {
       const soaOnly = type === TYPE.IXFR && isCurrent(table, serial);
       const messages = transferZone(table, zone, request, questionEnd, soaOnly);
       counters.answered(RCODE.NOERROR, messages[0]?.length ?? 0);
@@ -336,6 +345,12 @@ export class DnsServer {
     counters.answered(rcode, length);
     counters.took((performance.now() - start) / 1000, 1);
     return [this.#reply.slice(0, length)];
+  }
+
+  #permitsTransfer(zone: TableZone, type: number, client: Uint8Array): boolean {
+    const may = this.#mayTransfer;
+    if (may === undefined) return this.#options.transfer?.permits(client) ?? false;
+    return may(formatName(zone.name), type, client);
   }
 
   #tcpCountersOf(zone: string): Counters {

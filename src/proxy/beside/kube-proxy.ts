@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { get } from 'node:http';
 import { PodwireError } from '../../errors.ts';
+import { Batch } from '../../netlink/nftables/batch.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { TableRef } from '../../netlink/nftables/family.ts';
 import { chainList, tableList } from '../../netlink/nftables/list.ts';
@@ -52,6 +53,16 @@ export async function findKubeProxy(): Promise<KubeProxyPresence> {
   const live = processes().map((pid) => `process ${pid}`);
   if (mode !== undefined) live.push(`mode ${mode} at 127.0.0.1:10249`);
   return { live, rules: rulesOf() };
+}
+
+/** Removes the tables of a kube-proxy that was in mode nftables. Gives what was removed. */
+export function removeKubeProxyTables(): string[] {
+  using nftables = NftablesConnection.open();
+  const tables = tableList(nftables).filter(({ name }) => name === TABLE);
+  const batch = new Batch(nftables);
+  for (const table of tables) batch.tableDel(table);
+  batch.commit();
+  return tables.map(({ family, name }) => `table ${family} ${name}`);
 }
 
 /** The processes named kube-proxy in our network namespace, as far as we see processes. */

@@ -100,7 +100,7 @@ export class IptablesBackend implements ProxyBackend {
   cleanup(): readonly string[] {
     this.#forget();
     const remove = () =>
-      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }));
+      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }, 'ours'));
     return this.#netns === undefined ? remove() : this.#netns.run(remove);
   }
 

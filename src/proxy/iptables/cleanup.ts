@@ -1,18 +1,33 @@
 import { parseChains } from '../../iptables/chains.ts';
+import { mayHoldChain } from '../../iptables/detect.ts';
 import { IptablesError } from '../../iptables/error.ts';
+import { programName, programPath } from '../../iptables/programs.ts';
 import { restore, saveTable, type Target } from '../../iptables/run.ts';
-import { FIXED_CHAINS, isPortChain, type TableName } from './names.ts';
+import {
+  CANARY,
+  FIXED_CHAINS,
+  isPortChain,
+  OWNER_MARK,
+  SERVICES,
+  type TableName,
+} from './names.ts';
 import { JUMPS } from './node-rules.ts';
 
 /** How long it is waited for others that change rules. */
 const WAIT_SECONDS = 60;
+const FAMILIES = [4, 6] as const;
 const TABLES = ['filter', 'nat', 'mangle'] as const;
+
+/** Whose rules go: ours alone, or those of a kube-proxy as well, which have the same names. */
+export type Whose = 'ours' | 'any';
 
 /**
  * Removes what `kube-proxy --cleanup` would: the jumps, the fixed chains and those of ports. KUBE-FIREWALL
  * is the kubelet's, too, and stays. Gives what was removed. Throws IptablesError.
  */
-export function removeRules(target: Target): string[] {
+export function removeRules(target: Target, whose: Whose): string[] {
+  // Nobody need be asked by a process where there is nothing.
+  if (!mayHoldChain(target.family, (chain) => chain === SERVICES)) return [];
   let text: string;
   try {
     text = saveTable(target);
@@ -22,6 +37,8 @@ export function removeRules(target: Target): string[] {
     throw error;
   }
   const actual = parseChains(text);
+  const isMarked = actual.get('nat')?.get(CANARY)?.includes(OWNER_MARK) === true;
+  if (whose === 'ours' && !isMarked) return [];
   const transactions: string[] = [];
   const removed: string[] = [];
   // Refusals go last, so that nothing slips through while the rest goes.
@@ -46,6 +63,17 @@ export function removeRules(target: Target): string[] {
   }
   if (transactions.length > 0) restore(target, transactions.join(''), WAIT_SECONDS);
   return removed;
+}
+
+/** Removes what is ours of every flavour that is installed, and nothing of a kube-proxy. */
+export function removeOwnRules(): string[] {
+  const installed = (['nft', 'legacy'] as const).filter(
+    (flavour) => programPath(programName(4, 'save', flavour)) !== undefined,
+  );
+  const flavours = installed.length === 0 ? [undefined] : installed;
+  return flavours.flatMap((flavour) =>
+    FAMILIES.flatMap((family) => removeRules({ family, flavour }, 'ours')),
+  );
 }
 
 function isOurs(table: TableName, chain: string): boolean {

@@ -12,6 +12,8 @@ export const FORWARD = 'KUBE-FORWARD';
 export const PROXY_FIREWALL = 'KUBE-PROXY-FIREWALL';
 /** What it finds gone when somebody has flushed the tables. */
 export const CANARY = 'KUBE-PROXY-CANARY';
+/** The rule in the canary of `nat` by which ours are told from those of a kube-proxy. */
+export const OWNER_MARK = '-m comment --comment podwire';
 /** The kubelet's as well, so it stays when ours go. */
 export const KUBELET_FIREWALL = 'KUBE-FIREWALL';
 

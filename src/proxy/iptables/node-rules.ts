@@ -6,6 +6,7 @@ import {
   KUBELET_FIREWALL,
   MARK_MASQ,
   NODE_PORTS,
+  OWNER_MARK,
   POSTROUTING,
   PROXY_FIREWALL,
   SERVICES,
@@ -63,7 +64,7 @@ export function nodeChains(
         `${comment('kubernetes forwarding conntrack rule')}-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
       ],
     ],
-    [`nat ${CANARY}`, []],
+    [`nat ${CANARY}`, [OWNER_MARK]],
     [`filter ${CANARY}`, []],
     [`mangle ${CANARY}`, []],
   ]);

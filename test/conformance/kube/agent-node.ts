@@ -109,7 +109,14 @@ export class AgentNode implements AsyncDisposable {
   /** Starts an agent. Resolves when it says that it is ready. */
   async startAgent(...args: string[]): Promise<ChildProcess> {
     const from = this.#log.length;
-    const own = ['--no-warnings', ENTRY, 'agent', '--dns-workers=1', '--hostname-override=node-1'];
+    const own = [
+      '--no-warnings',
+      ENTRY,
+      'agent',
+      '--dns-workers=1',
+      '--hostname-override=node-1',
+      '--admin-socket=',
+    ];
     const child = this.spawn(process.execPath, [...own, ...args]);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#log += text;

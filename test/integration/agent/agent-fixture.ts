@@ -53,15 +53,28 @@ export function ask(netns: string, url: string, method = 'GET'): HttpAnswer {
 export class RunningAgent implements AsyncDisposable {
   readonly log: LogLine[] = [];
   readonly directory: string;
+  /** Its admin socket. */
+  readonly socket: string;
   readonly #child: ChildProcess;
   /** What it wrote that is no line of the log. */
   stderr = '';
 
-  private constructor(netns: string, args: readonly string[], directory: string) {
+  private constructor(
+    netns: string,
+    args: readonly string[],
+    directory: string,
+    environment: Readonly<Record<string, string>>,
+  ) {
     this.directory = directory;
+    this.socket = join(`${directory}-run`, 'agent.sock');
     const command = [process.execPath, '--no-warnings', ENTRY, 'agent', '--manifests', directory];
-    const all = ['netns', 'exec', netns, ...command, ...QUIET_DNS, ...args];
-    this.#child = spawn('ip', all, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const admin = args.includes('--admin-socket') ? [] : ['--admin-socket', this.socket];
+    const own = [...QUIET_DNS, ...admin];
+    const all = ['netns', 'exec', netns, ...command, ...own, ...args];
+    this.#child = spawn('ip', all, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
     const { stderr } = this.#child;
     if (stderr === null) throw new Error('no pipe to the agent');
     createInterface({ input: stderr }).on('line', (line) => {
@@ -75,8 +88,10 @@ export class RunningAgent implements AsyncDisposable {
     netns: string,
     objects: readonly object[],
     args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
   ): Promise<RunningAgent> {
-    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')));
+    const directory = mkdtempSync(join(tmpdir(), 'podwire-agent-'));
+    const agent = new RunningAgent(netns, args, directory, environment);
     agent.write(objects);
     await vi.waitFor(
       () => {
@@ -121,6 +136,10 @@ export class RunningAgent implements AsyncDisposable {
     return `${this.log.map((line) => JSON.stringify(line)).join('\n')}\n${this.stderr}`;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill(signal);
@@ -130,6 +149,7 @@ export class RunningAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
     rmSync(this.directory, { recursive: true });
+    rmSync(`${this.directory}-run`, { recursive: true, force: true });
   }
 }
 

@@ -7,7 +7,8 @@ import { useNetns } from '../netns-fixture.ts';
 import { eventually, RunningAgent } from './agent-fixture.ts';
 
 const fixture = useNetns('beside');
-const LEFT_OVER = 'rules of a kube-proxy that does not run; remove them by "kube-proxy --cleanup"';
+const LEFT_OVER =
+  'rules by the names of kube-proxy, which does not run; once ours are there they go';
 const OTHER_PORTS = ['--healthz-bind-address', '', '--metrics-bind-address', ''];
 const SERVICE = {
   apiVersion: 'v1',
@@ -90,7 +91,7 @@ describe('beside kube-proxy', () => {
     }
   });
 
-  it('warns of rules that are left over, and runs', async () => {
+  it('removes rules that are left over, once there are others', async () => {
     fixture.exec('ip', 'link', 'set', 'lo', 'up');
     fixture.exec('nft', 'add', 'table', 'ip6', 'kube-proxy');
     fixture.exec('iptables', '-t', 'nat', '-N', 'KUBE-SERVICES');
@@ -102,13 +103,17 @@ describe('beside kube-proxy', () => {
     ).toMatchObject({
       rules: ['table ip6 kube-proxy', 'chain KUBE-SERVICES of table ip nat'],
     });
+    const gone = 'rules that others left are removed';
+    await eventually(() => expect(agent.logged(gone), agent.told()).toBe(true));
+    expect(ruleset()).not.toMatch(/kube-proxy|KUBE-/);
+    expect(ruleset()).toContain('table ip podwire');
   });
 });
 
 describe('podwire cleanup', () => {
   it('leaves the rules of others as they were, to the byte', async () => {
     fixture.exec('ip', 'link', 'set', 'lo', 'up');
-    fixture.exec('iptables', '-t', 'nat', '-N', 'KUBE-SERVICES');
+    fixture.exec('iptables', '-t', 'nat', '-N', 'DOCKER');
     fixture.exec('nft', 'add', 'table', 'inet', 'mine');
     fixture.exec('nft', 'add', 'set', 'inet', 'mine', 'podwire', '{ type ipv4_addr; }');
     const before = ruleset();

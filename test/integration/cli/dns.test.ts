@@ -78,6 +78,31 @@ b.test:5353, a.test:5353 {
     }
   });
 
+  it('says who may transfer zones, and what of that is wrong', async () => {
+    const block = (lines: string) =>
+      `cluster.local {\n  kubernetes\n  transfer {\n${lines}\n  }\n}\n`;
+    const good = await podwire(
+      'check',
+      corefile(block('    to * [2001:db8::1]:53\n    source ::1')),
+    );
+    expect(good.out).toContain('3:3  transfer    lets everybody transfer cluster.local.');
+    expect(good.status).toBe(0);
+    for (const [lines, problem] of [
+      [
+        '    to 192.0.2.1 10.0.0.0/8',
+        '4:18: transfer: expected an IP address or *, got "10.0.0.0/8"',
+      ],
+      ['    to', '4:5: to: expected at least 1 word, got 0'],
+      ['    from x', '4:5: transfer: expected to or source, got "from"'],
+      ['    source x', '4:12: transfer: expected an IP address, got "x"'],
+      ['    source ::1', '3:3: transfer: expected "to", and who may transfer the zones'],
+    ] as const) {
+      const { status, out } = await podwire('check', corefile(block(lines)));
+      expect(out).toContain(problem);
+      expect(status).toBe(1);
+    }
+  });
+
   it('prints the same as JSON', async () => {
     const { status, out } = await podwire('check', '-o', 'json', corefile('. {\n  wohami\n}\n'));
     expect(status).toBe(1);

@@ -102,6 +102,7 @@ export class Station implements AsyncDisposable {
         folder,
         '--corefile',
         this.corefile,
+        '--admin-socket=',
         '--dns-address',
         DNS_ADDRESS,
         '--dns-workers',

@@ -5,10 +5,34 @@ import { DNS_ADDRESS, Station } from './station.ts';
 
 /* Zone transfers from an agent that runs a Corefile, for those it was told of and nobody else. */
 
+const SLOW_PORT = 5353;
+const PERMITTED = '127.0.0.53';
+const REFUSED = '127.0.0.54';
+const NAMED = '127.0.0.55';
+const BARRED = '127.0.0.56';
 const COREFILE = `
 cluster.local {
   kubernetes
   reload 2s 0s
+}
+10.in-addr.arpa {
+  kubernetes cluster.local 10.in-addr.arpa
+  transfer {
+    to *
+  }
+}
+cluster.local:${SLOW_PORT} {
+  acl {
+    block type AXFR net ${BARRED}/32
+  }
+  kubernetes
+  hosts {
+    192.0.2.2 web.cluster.local
+    fallthrough
+  }
+  transfer {
+    to ${NAMED} [2001:db8::1]:5300 ${BARRED}
+  }
 }
 plugins.test {
   hosts {
@@ -16,8 +40,6 @@ plugins.test {
   }
 }
 `;
-const PERMITTED = '127.0.0.53';
-const REFUSED = '127.0.0.54';
 let station: Station;
 
 beforeAll(async () => {
@@ -34,9 +56,10 @@ afterAll(() => station[Symbol.asyncDispose]());
 function transfer(
   zone: string,
   from: string,
+  port = 53,
 ): { readonly records: string[]; readonly text: string } {
   const options = ['-b', from, '+noall', '+answer', '+comments', '+tries=1', '+time=5'];
-  const dig = ['dig', `@${DNS_ADDRESS}`, ...options, zone, 'AXFR'];
+  const dig = ['dig', `@${DNS_ADDRESS}`, '-p', `${port}`, ...options, zone, 'AXFR'];
   const { stdout } = spawnSync('ip', ['netns', 'exec', station.netns, ...dig], {
     encoding: 'utf8',
   });
@@ -57,6 +80,17 @@ describe('a transfer', () => {
     const { records, text } = transfer('cluster.local', REFUSED);
     expect(records).toEqual([]);
     expect(text).toMatch(/Transfer failed/);
+  });
+
+  it('is for those whom transfer names in the block, and no other one', () => {
+    const whole = transfer('cluster.local', PERMITTED).records.length;
+    expect(transfer('cluster.local', NAMED).records).toEqual([]);
+    expect(transfer('cluster.local', NAMED, SLOW_PORT).records).toHaveLength(whole);
+    expect(transfer('cluster.local', PERMITTED, SLOW_PORT).records).toHaveLength(whole);
+    expect(transfer('cluster.local', REFUSED, SLOW_PORT).text).toMatch(/Transfer failed/);
+    expect(transfer('cluster.local', BARRED, SLOW_PORT).text).toMatch(/Transfer failed/);
+    const backwards = transfer('10.in-addr.arpa', REFUSED).records;
+    expect(backwards.filter((line) => /\sPTR\s+svc1\.testns\./.test(line))).toHaveLength(1);
   });
 
   it('is there of the cluster only, not of what plugins answer', () => {

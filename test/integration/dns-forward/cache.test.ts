@@ -91,6 +91,25 @@ describe('the cache', () => {
     expect(run.upstream.asked.filter(({ transport }) => transport === 'udp')).toHaveLength(2);
   });
 
+  it('does not keep what was signed until a time that is gone by', async () => {
+    // RFC 4034 section 3.1: of A, algorithm 8, two labels, 60 s, until then, from 1970 on, by the root.
+    const signed = (until: string) =>
+      records(
+        'a.test. 60 A 192.0.2.1',
+        `a.test. 60 RRSIG \\# 20 000108020000003c${until}00000000000000ff`,
+      );
+    for (const [until, asked] of [
+      ['00000001', 2],
+      ['7fffffff', 1],
+    ] as const) {
+      await using run = await start(() => signed(until));
+      for (let turn = 0; turn < 2; turn += 1) {
+        expect((await udp(run.dns, 'a.test')).answers).toHaveLength(2);
+      }
+      expect(run.upstream.asked).toHaveLength(asked);
+    }
+  });
+
   it('keeps a SERVFAIL for seconds, and never in place of what is good', async () => {
     const state = { fails: true };
     await using run = await start(() => (state.fails ? { rcode: RCODE.SERVFAIL } : hello()));

@@ -55,6 +55,7 @@ async function startAgent(netns: string, args: readonly string[]): Promise<Child
       'agent',
       '--manifests',
       join(directory, 'manifests'),
+      '--admin-socket=',
       '--dns-workers',
       '1',
       ...args,

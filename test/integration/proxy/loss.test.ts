@@ -98,7 +98,7 @@ function write(name: string, content: string): void {
 
 function startAgent(): ChildProcess {
   const flags = ['--manifests', directory, '--cluster-cidr', CLIENT_RANGE, '--dns-workers', '1'];
-  const more = ['--hostname-override', 'node-0', '--log-level', 'error'];
+  const more = ['--hostname-override', 'node-0', '--log-level', 'error', '--admin-socket='];
   const agent = start(
     ...room.enter('node', process.execPath, '--no-warnings', entry, 'agent', ...flags, ...more),
   );

@@ -1,6 +1,7 @@
+import { ADMIN_SOCKET } from '../../admin/place.ts';
 import { HEALTHZ_PORT, KUBE_PROXY_DEFAULTS, METRICS_PORT } from '../../kube-proxy/settings.ts';
 import { option } from '../option.ts';
-import { bindAddress, boolean } from '../value-type.ts';
+import { bindAddress, boolean, path } from '../value-type.ts';
 
 /** Where the agent is asked how it is. */
 export const HTTP = {
@@ -27,5 +28,12 @@ export const HTTP = {
     doc: 'end when one of these is taken, instead of trying again',
     change: 'live',
     kubeProxy: ({ bindAddressHardFail }) => bindAddressHardFail,
+  }),
+  'http.adminSocket': option({
+    flag: 'admin-socket',
+    type: path('a Unix socket, or "" for none', String),
+    default: ADMIN_SOCKET,
+    doc: 'the Unix socket on which root may ask, as "podwire status" does; "" for none',
+    change: 'restart',
   }),
 };

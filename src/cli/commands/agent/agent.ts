@@ -7,8 +7,10 @@ import { checkSources, sourceOptions } from '../../../agent/config/source-option
 import { HealthRegistry } from '../../../agent/health/registry.ts';
 import { openLog } from '../../../agent/log.ts';
 import { MemoryKeeper } from '../../../agent/memory.ts';
+import { SystemdNotifier } from '../../../agent/systemd/notifier.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
+
 import { type AgentArgs, configOf, orInputError, withAgentFlags } from './options.ts';
 
 /** `podwire agent` */
@@ -32,14 +34,24 @@ async function run(config: AgentConfig): Promise<void> {
   using _memory = new MemoryKeeper(log);
   let agent: Agent | undefined;
   let isChanged = false;
-  const reload = (): void => {
+  const health = new HealthRegistry();
+  using manager = new SystemdNotifier(log);
+  const onReload = async (): Promise<void> => {
     log.info('looking whether the Corefile has changed');
-    agent?.reload().catch((error: unknown) => log.error({ error: String(error) }, 'reload failed'));
+    await manager.reloading(async () => {
+      try {
+        await agent?.reload();
+        health.report('reload-failed', undefined);
+      } catch (error) {
+        health.report('reload-failed', String(error));
+        log.error({ error: String(error) }, 'reload failed');
+      }
+    });
   };
   // While the agent starts, the signal is kept for later instead of ending it.
   process.on('SIGHUP', () => {
     if (agent === undefined) isChanged = true;
-    else reload();
+    else void onReload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   for (const { where, problem } of warnings) log.warn({ where, problem }, 'configuration');
@@ -64,13 +76,17 @@ async function run(config: AgentConfig): Promise<void> {
       dns: dnsOptions(values, origins),
       overlay,
       log,
-      health: new HealthRegistry(),
+      health,
+      adminSocket: values['http.adminSocket'] || undefined,
+      onReload,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
-  if (isChanged) reload();
+  manager.ready(agent);
+  if (isChanged) void onReload();
   const failure = await ended.promise;
+  manager.stopping();
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
