@@ -57,6 +57,10 @@ bench-proxy: setup ## Services in the kernel beside kube-proxy (needs root); BEN
 	@$(NODE) test/peers/build.ts kubernetes
 	@$(NODE) test/bench/proxy.ts $(BENCH)
 
+bench-overlay: build ## packets between nodes beside vxlan by ip, and 500 nodes that join (needs root)
+	@./scripts/setup.sh iperf3
+	@$(NODE) test/bench/overlay.ts
+
 bench-agent: build ## the agent beside kube-proxy and CoreDNS by one API server (needs root)
 	@./scripts/setup.sh etcd-server
 	@$(NODE) test/peers/build.ts etcd kubernetes coredns

@@ -1,15 +1,16 @@
 import { cpus } from 'node:os';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { CorefileSource } from '../dns/corefile/parse.ts';
 import { findKubeProxy, KubeProxyRunsError } from '../proxy/beside/kube-proxy.ts';
 import { adminRoutes } from './admin/routes.ts';
-import { adminPlace } from './admin/socket.ts';
-import { ClusterSources, type SourceOptions } from './cluster-sources.ts';
+import { ClusterSources, type SourceChanges, type SourceOptions } from './cluster-sources.ts';
+import type { ReloadStatus } from './config/reload-status.ts';
 import { AgentDns, type AgentDnsOptions, type DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
-import { HttpServer, type Place, type Routes, tcpPlace } from './http.ts';
-import type { BindAddress } from './kube-proxy/bind-address.ts';
+import { type HttpAddresses, HttpServers } from './http-servers.ts';
 import { type KubeProxySettings, proxyOptionsOf } from './kube-proxy/settings.ts';
 import type { Logger } from './log.ts';
+import type { Prepared } from './manifests-follower.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeLocalKeeper } from './node-local-keeper.ts';
 import { NodeProxy } from './node-proxy.ts';
@@ -17,7 +18,7 @@ import { NodeOverlay } from './overlay/node-overlay.ts';
 import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
 import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
-import { Monitor, type Monitored } from './status/monitor.ts';
+import { Monitor } from './status/monitor.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -38,6 +39,16 @@ export interface AgentOptions {
   /** Called when root asks that the configuration be read again; resolves when it has been. */
   readonly onReload: () => Promise<void>;
   readonly spawnWorker?: (options: WorkerOptions) => Worker;
+  /** How following the configuration file goes. */
+  readonly reloads: ReloadStatus;
+}
+
+/** What is to be otherwise while the agent runs; what is not there stays as it is. */
+export interface AgentChanges {
+  readonly proxy?: KubeProxySettings;
+  readonly http?: KubeProxySettings;
+  readonly corefile?: CorefileSource;
+  readonly sources?: SourceChanges;
 }
 
 /** The daemon: sources, a store, and the two that follow it. */
@@ -47,18 +58,21 @@ export class Agent {
   readonly #dns: AgentDns;
   readonly #nodeLocal: NodeLocalKeeper | undefined;
   readonly #sources: ClusterSources;
-  readonly #http: readonly HttpServer[];
+  readonly #http: HttpServers;
+  readonly #options: AgentOptions;
   readonly #monitor: Monitor;
 
   private constructor(
+    options: AgentOptions,
     proxy: NodeProxy,
     overlay: NodeOverlay | undefined,
     dns: AgentDns,
     nodeLocal: NodeLocalKeeper | undefined,
     sources: ClusterSources,
-    http: readonly HttpServer[],
+    http: HttpServers,
     monitor: Monitor,
   ) {
+    this.#options = options;
     this.#proxy = proxy;
     this.#overlay = overlay;
     this.#dns = dns;
@@ -78,6 +92,7 @@ export class Agent {
     // Before anything is changed.
     const isAlone = await lookForKubeProxy(options);
     const metrics = new AgentMetrics(options.version, health, options.kubeProxy.mode);
+    options.reloads.register(metrics.registry);
     setSysctls(options);
     setConntrackSysctls(options, options.kubeProxy.conntrack, cpus().length);
     using undo = new DisposableStack();
@@ -86,12 +101,13 @@ export class Agent {
     const sources = undo.use(new ClusterSources(options.sources, about, log, metrics, health));
     const { store } = sources;
     const { kubeProxy } = options;
-    const opened = openBackend(kubeProxy.mode, log);
+    const opened = openBackend(kubeProxy.mode);
+    log.info({ mode: kubeProxy.mode, by: opened.by }, 'how Services are served');
     const backend = isAlone ? opened : { ...opened, removeLeftovers: () => [] };
     const proxy = undo.use(
       new NodeProxy(store, backend, proxyOptionsOf(kubeProxy), log, metrics.proxy, health),
     );
-    const overlay = openOverlay(options, sources);
+    const overlay = openOverlay(options, sources, metrics);
     if (overlay !== undefined) undo.use(overlay);
     const { nodeLocal: addresses } = options.dns;
     const onNeeds = (needs: DnsNeeds) => sources.serve(needs);
@@ -107,21 +123,54 @@ export class Agent {
     const corefile = options.dns.corefile?.path;
     const parts = { ...options, nodeName, corefile, sources, proxy, dns, metrics, notReady };
     const monitor = undo.use(new Monitor(parts));
-    let http: readonly HttpServer[];
     let nodeLocal: NodeLocalKeeper | undefined;
+    const explainName = explainNameRoute(dns);
+    const routes = {
+      healthz: healthRoutes(proxy, notReady, metrics),
+      metrics: metricsRoutes(metrics, options.kubeProxy.mode, explainName),
+      admin: adminRoutes({ monitor, health, explainName, reload: options.onReload }),
+    };
+    const http = undo.use(new HttpServers(routes, options));
     try {
       if (addresses.length > 0) {
         nodeLocal = new NodeLocalKeeper({ addresses, port: dns.port }, log, health);
         log.info({ addresses: addresses.map(String) }, 'DNS addresses taken over');
       }
-      http = await serveHttp(options, parts, monitor);
+      const { kubeProxy, adminSocket } = options;
+      await http.start(httpAddresses(kubeProxy, adminSocket), kubeProxy.bindAddressHardFail);
     } catch (error) {
       await stopDns(dns, nodeLocal);
       throw error;
     }
-    log.info({ dnsPort: dns.port, http: http.map(({ address }) => address) }, 'ready');
+    log.info({ dnsPort: dns.port, http: http.addresses }, 'ready');
     undo.move();
-    return new Agent(proxy, overlay, dns, nodeLocal, sources, http, monitor);
+    return new Agent(options, proxy, overlay, dns, nodeLocal, sources, http, monitor);
+  }
+
+  /**
+   * Makes things otherwise while all goes on. Rejects where that can't be, such as for a port that is
+   * taken or a Corefile that is wrong; then nothing has changed.
+   */
+  async reconfigure({ proxy, http, corefile, sources }: AgentChanges): Promise<void> {
+    const servers =
+      http === undefined
+        ? undefined
+        : await this.#http.prepare(httpAddresses(http, this.#options.adminSocket));
+    let objects: Prepared | undefined;
+    try {
+      objects = sources === undefined ? undefined : this.#sources.prepare(sources);
+      if (corefile !== undefined) await this.#dns.follow(corefile);
+    } catch (error) {
+      servers?.discard();
+      objects?.discard();
+      throw error;
+    }
+    // From here on nothing can be refused any more.
+    objects?.commit();
+    await servers?.commit();
+    if (proxy === undefined) return;
+    setConntrackSysctls(this.#options, proxy.conntrack, cpus().length);
+    this.#proxy.reconfigure(proxyOptionsOf(proxy));
   }
 
   /** Looks whether the Corefile has changed. */
@@ -147,16 +196,20 @@ export class Agent {
     this.#overlay?.[Symbol.dispose]();
     this.#proxy.close();
     this.#monitor[Symbol.dispose]();
-    for (const http of this.#http) http.close();
+    this.#http[Symbol.dispose]();
   }
 }
 
-function openOverlay(options: AgentOptions, sources: ClusterSources): NodeOverlay | undefined {
+function openOverlay(
+  options: AgentOptions,
+  sources: ClusterSources,
+  { registry }: AgentMetrics,
+): NodeOverlay | undefined {
   const { overlay: settings, kubeProxy, log, health } = options;
   if (settings === undefined) return undefined;
   const { nodeName } = kubeProxy;
   const { store, patch } = sources;
-  return new NodeOverlay({ store, nodeName, settings, patch, log, health });
+  return new NodeOverlay({ store, nodeName, settings, patch, log, health, registry });
 }
 
 /** A node that took addresses over gives them back while its server still answers. */
@@ -165,53 +218,10 @@ async function stopDns(dns: AgentDns, nodeLocal: NodeLocalKeeper | undefined): P
   await (nodeLocal === undefined ? stop() : nodeLocal.giveBack(stop));
 }
 
-/** Where HTTP is to be served. */
-interface Listening {
-  /** The place, for people. */
-  readonly name: string;
-  readonly place: Place;
-  readonly hardFail: boolean;
-}
-
-async function serveHttp(
-  options: AgentOptions,
-  { proxy, notReady, metrics, dns }: Monitored,
-  monitor: Monitor,
-): Promise<readonly HttpServer[]> {
-  const { log, health, kubeProxy } = options;
-  const { bindAddressHardFail: hardFail } = kubeProxy;
-  const explainName = explainNameRoute(dns);
-  const tcp = (address: BindAddress | undefined) =>
-    address && { name: `${address.host}:${address.port}`, place: tcpPlace(address), hardFail };
-  const { adminSocket, onReload } = options;
-  const admin =
-    adminSocket === undefined
-      ? undefined
-      : {
-          name: adminSocket,
-          place: adminPlace(adminSocket),
-          hardFail: false,
-        };
-  const servers: readonly (readonly [Listening | undefined, Routes])[] = [
-    [tcp(kubeProxy.healthzBindAddress), healthRoutes(proxy, notReady, metrics)],
-    [tcp(kubeProxy.metricsBindAddress), metricsRoutes(metrics, kubeProxy.mode, explainName)],
-    [admin, adminRoutes({ monitor, health, explainName, reload: onReload })],
-  ];
-  using opened = new DisposableStack();
-  const https: HttpServer[] = [];
-  for (const [listening, routes] of servers) {
-    if (listening === undefined) continue;
-    const { name, place } = listening;
-    const onError = ({ message: error }: Error) => {
-      health.reportOne('listen-failed', name, error);
-      log.error({ address: name, error }, 'can not serve HTTP; trying again');
-    };
-    const onListening = () => health.reportOne('listen-failed', name, undefined);
-    const events = { hardFail: listening.hardFail, onError, onListening };
-    https.push(opened.use(await HttpServer.open(place, routes, events)));
-  }
-  opened.move();
-  return https;
+/** Where the settings have HTTP served. */
+function httpAddresses(settings: KubeProxySettings, admin: string | undefined): HttpAddresses {
+  const { healthzBindAddress: healthz, metricsBindAddress: metrics } = settings;
+  return { healthz, metrics, admin };
 }
 
 /** Throws KubeProxyRunsError when one runs and is not to be borne. Whether none does. */

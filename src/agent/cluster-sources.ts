@@ -1,10 +1,10 @@
 import type { Worker, WorkerOptions } from 'node:worker_threads';
-import type { EtcdAccess } from '../cluster/etcd/access.ts';
+import { type EtcdAccess, etcdOrigin } from '../cluster/etcd/access.ts';
 import { NodeRegistration } from '../cluster/etcd/registration.ts';
 import { EtcdSource } from '../cluster/etcd/source.ts';
 import type { Access } from '../cluster/kube/access.ts';
+import type { Wanted } from '../cluster/kube/resource.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
-import { ManifestSource } from '../cluster/manifests/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
 import type { Addr } from '../ipaddr/addr.ts';
@@ -12,28 +12,38 @@ import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import { outwardAddrs } from './local-addrs.ts';
 import type { Logger } from './log.ts';
+import { ManifestsFollower, type Prepared } from './manifests-follower.ts';
 import type { AgentMetrics } from './metrics.ts';
-
 import { ServerFollower, type ServerFollowerOptions } from './server-follower.ts';
-import { manifestsStatus } from './status/report.ts';
 import type { SourceStatus } from './status/status.ts';
 
-/** Where the cluster's objects come from; at least one of them. */
-export interface SourceOptions {
-  /** Directory of Kubernetes YAML. Its objects go before those of a server. */
-  readonly manifests?: string;
+/** Which server is followed: at most one. */
+export interface ServerOptions {
   /** A Kubernetes API server. */
   readonly kube?: Access;
   /** Or etcd, and what the keys of the objects begin with. */
   readonly etcd?: { readonly access: EtcdAccess; readonly prefix: string };
+  /** The file in which what it said last is kept, for a start without it. */
+  readonly savedState?: string;
+}
+
+/** Where the cluster's objects come from; at least one of them. */
+export interface SourceOptions extends ServerOptions {
+  /** Directory of Kubernetes YAML. Its objects go before those of a server. */
+  readonly manifests?: string;
   /** Whether all Nodes are wanted, and not this one alone. */
   readonly allNodes: boolean;
   /** The node is registered in etcd, with these addresses or by default those of the default routes. */
   readonly register?: { readonly addresses: readonly Addr[] };
-  /** The file in which what it said last is kept, for a start without it. */
-  readonly savedState?: string;
   /** Starts the thread that decodes large lists, where it is not in the source tree. */
   readonly spawnDecoder?: ((options: WorkerOptions) => Worker) | undefined;
+}
+
+/** Other sources than before; what is not there stays as it is. */
+export interface SourceChanges {
+  /** The directory, undefined for none. */
+  readonly manifests?: { readonly directory: string | undefined };
+  readonly server?: ServerOptions;
 }
 
 /** Who asks a server. */
@@ -48,10 +58,13 @@ export class ClusterSources implements Disposable {
   readonly #log: Logger;
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
-  readonly #opened = new DisposableStack();
-  #manifests: (() => SourceStatus) | undefined;
-  #kube: ServerFollower<KubeSource> | undefined;
-  #etcd: ServerFollower | undefined;
+  readonly #about: AboutNode & Pick<SourceOptions, 'allNodes' | 'spawnDecoder'>;
+  readonly #manifests: ManifestsFollower;
+  #server: ServerFollower | undefined;
+  /** What takes the place of the server once it has told all it has. */
+  #next: ServerFollower | undefined;
+  #needs: DnsNeeds = { pods: false, imports: false };
+  readonly #registered = new DisposableStack();
   #registration: NodeRegistration | undefined;
 
   /** Opens the sources. Throws when the manifests can't be read; a server may be away. */
@@ -65,48 +78,29 @@ export class ClusterSources implements Disposable {
     this.#log = log;
     this.#metrics = metrics;
     this.#health = health;
-    if (options.manifests !== undefined) this.#openManifests(options.manifests);
-    const { kube, etcd, savedState, spawnDecoder } = options;
-    const follow = <Source extends ServerSource>(
-      of: Omit<ServerFollowerOptions<Source>, 'savedState'>,
-    ) => this.#opened.use(new ServerFollower(this.store, { ...of, savedState }, log, health));
-    if (kube !== undefined) {
-      const wanted = {
-        ...about,
-        access: kube,
-        spawnDecoder,
-        nodes: options.allNodes ? 'all' : 'own',
-        pods: 'none',
-        imports: false,
-      } as const;
-      this.#kube = follow({
-        name: 'the API server',
-        origin: kube.server.origin,
-        open: (part, events) => new KubeSource(part, wanted, events),
-        metrics: metrics.kube,
-      });
-    }
-    if (etcd !== undefined) {
-      const { userAgent } = about;
-      this.#etcd = follow({
-        name: 'etcd',
-        origin: originOf(etcd.access, etcd.prefix),
-        open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
-        metrics: metrics.etcd,
-      });
-      if (options.register !== undefined) this.#register(etcd, about, options.register.addresses);
+    const { allNodes, spawnDecoder } = options;
+    this.#about = { ...about, allNodes, spawnDecoder };
+    // Before the server, so that its objects are those in force.
+    this.#manifests = new ManifestsFollower(this.store, log, metrics, health);
+    if (options.manifests !== undefined) this.#manifests.start(options.manifests);
+    this.#server = this.#follow(options);
+    const { etcd, register } = options;
+    if (etcd !== undefined && register !== undefined) {
+      this.#register(etcd, about, register.addresses);
     }
   }
 
   /** How the directory of manifests is doing, where there is one. */
   manifests(): readonly SourceStatus[] {
-    return this.#manifests === undefined ? [] : [this.#manifests()];
+    const { status } = this.#manifests;
+    return status === undefined ? [] : [status];
   }
 
   /** Changes an object, by its path in the API; undefined where there is no API server. */
   get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
-    const kube = this.#kube;
-    return kube === undefined ? undefined : (path, patch) => kube.source.patch(path, patch);
+    const source = this.#server?.source;
+    if (!(source instanceof KubeSource)) return undefined;
+    return (path, patch) => source.patch(path, patch);
   }
 
   /** What keeps the node in etcd; undefined where nothing does. */
@@ -117,25 +111,42 @@ export class ClusterSources implements Disposable {
   /** Why the objects are not there yet; undefined when they are. */
   notReady(): string | undefined {
     if (this.store.isComplete) return undefined;
-    const status = (this.#kube ?? this.#etcd)?.source.status;
-    const reason = status?.lastError ?? 'no answer yet';
+    const reason = this.#server?.source.status.lastError ?? 'no answer yet';
     return `the objects of the cluster are not known yet: ${reason}`;
   }
 
   /** Follows from now on what DNS needs, and no more than that. */
-  serve({ pods, imports }: DnsNeeds): void {
-    this.#kube?.source.want({ pods: pods ? 'all' : 'none', imports });
+  serve(needs: DnsNeeds): void {
+    this.#needs = needs;
+    for (const each of [this.#server, this.#next]) {
+      if (each?.source instanceof KubeSource) each.source.want(wantedBy(needs));
+    }
+  }
+
+  /** Reads what other sources have. Throws when the manifests can't be read; a server may be away. */
+  prepare({ manifests, server }: SourceChanges): Prepared {
+    const prepared =
+      manifests === undefined ? undefined : this.#manifests.prepare(manifests.directory);
+    return {
+      commit: () => {
+        prepared?.commit();
+        if (server !== undefined) this.#replace(server);
+      },
+      discard: () => prepared?.discard(),
+    };
   }
 
   /** Ends everything, once what is known is saved. */
   async stop(): Promise<void> {
-    await this.#kube?.save();
-    await this.#etcd?.save();
-    this.#opened.dispose();
+    await this.#server?.save();
+    this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
-    this.#opened.dispose();
+    this.#registered.dispose();
+    this.#next?.[Symbol.dispose]();
+    this.#server?.[Symbol.dispose]();
+    this.#manifests[Symbol.dispose]();
   }
 
   #register(
@@ -162,37 +173,56 @@ export class ClusterSources implements Disposable {
         },
       },
     );
-    this.#registration = this.#opened.use(registration);
-    this.#opened.use(this.#health.probe('node-not-registered', () => problem));
+    this.#registration = this.#registered.use(registration);
+    this.#registered.use(this.#health.probe('node-not-registered', () => problem));
     registration.start();
   }
 
-  #openManifests(directory: string): void {
-    const part = this.store.part();
-    const source: ManifestSource = new ManifestSource(directory, part, {
-      onError: (error) => {
-        this.#metrics.manifestErrors(source.errors.length);
-        this.#log.error(
-          { error: error.message },
-          'manifest refused; the last good state stays in force',
-        );
-      },
-      onRecovered: () => {
-        this.#metrics.manifestErrors(0);
-        this.#log.info('manifests are well again');
-      },
+  /** Objects are only let go of when it is known which take their place. */
+  #replace(options: ServerOptions): void {
+    this.#next?.[Symbol.dispose]();
+    const before = this.#server;
+    this.#next = this.#follow(options, async () => {
+      this.#server = this.#next;
+      this.#next = undefined;
+      await before?.retire();
     });
-    this.#opened.use(source);
-    source.start();
-    this.#manifests = () => manifestsStatus(directory, part.size, source.errors);
-    const errors = () => new Map(source.errors.map((error) => [error, error]));
-    this.#opened.use(this.#health.probe('objects-refused', errors));
-    this.#log.info({ objects: this.store.size, manifests: directory }, 'manifests read');
+    if (this.#next !== undefined) return;
+    this.#server = undefined;
+    void before?.retire();
+    this.store.isComplete = true;
+  }
+
+  #follow(
+    { kube, etcd, savedState }: ServerOptions,
+    replaces?: () => Promise<void>,
+  ): ServerFollower | undefined {
+    const { nodeName, userAgent, allNodes, spawnDecoder } = this.#about;
+    const follow = (of: Omit<ServerFollowerOptions<ServerSource>, 'savedState' | 'replaces'>) =>
+      new ServerFollower(this.store, { ...of, savedState, replaces }, this.#log, this.#health);
+    if (kube !== undefined) {
+      const nodes = allNodes ? 'all' : 'own';
+      const about = { nodeName, userAgent, spawnDecoder, access: kube, nodes } as const;
+      return follow({
+        name: 'the API server',
+        origin: kube.server.origin,
+        open: (part, events) =>
+          new KubeSource(part, { ...about, ...wantedBy(this.#needs) }, events),
+        metrics: this.#metrics.kube,
+      });
+    }
+    if (etcd !== undefined) {
+      return follow({
+        name: 'etcd',
+        origin: etcdOrigin(etcd.access, etcd.prefix),
+        open: (part, events) => new EtcdSource(part, { ...etcd, userAgent }, events),
+        metrics: this.#metrics.etcd,
+      });
+    }
+    return undefined;
   }
 }
 
-/** Tells one etcd from another, however its members are listed. */
-function originOf({ endpoints }: EtcdAccess, prefix: string): string {
-  const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
-  return `etcd ${members.join(',')} ${prefix}`;
+function wantedBy({ pods, imports }: DnsNeeds): Omit<Wanted, 'nodeName' | 'nodes'> {
+  return { pods: pods ? 'all' : 'none', imports };
 }

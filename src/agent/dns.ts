@@ -141,6 +141,11 @@ export class AgentDns implements ServedDns {
     return this.#dns instanceof CorefileDns ? this.#dns.refused : undefined;
   }
 
+  /** Follows another Corefile. Rejects when that is wrong; without one before there is none to replace. */
+  async follow(source: CorefileSource): Promise<void> {
+    if (this.#dns instanceof CorefileDns) await this.#dns.follow(source);
+  }
+
   /** Looks whether the Corefile has changed; without one there is nothing to look at. */
   async reload(): Promise<void> {
     if (this.#dns instanceof CorefileDns) await this.#dns.reload();

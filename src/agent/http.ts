@@ -7,6 +7,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 100;
 /** How soon a place that was taken is tried again; kube-proxy's period. */
 const RETRY_MS = 5_000;
+/** How long a server that moved elsewhere finishes what it was asked. */
+const RETIRE_MS = 5_000;
 
 /** What is answered. */
 export interface Answer {
@@ -87,6 +89,14 @@ export class HttpServer implements Disposable {
   /** Where it listens, once it does. */
   get address(): ReturnType<Server['address']> {
     return this.#server.address();
+  }
+
+  /** Takes nothing new, and ends when it has answered what it was asked. */
+  retire(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
+    this.#server.close(() => this.#place.release?.());
+    setTimeout(() => this.#server.closeAllConnections(), RETIRE_MS).unref();
   }
 
   close(): void {

@@ -83,6 +83,12 @@ export class NodeProxy implements Disposable {
     return `the kernel does not have the rules yet${reason}`;
   }
 
+  /** Has other options from now on; the name of the node stays. */
+  reconfigure(options: ProxyOptions): void {
+    this.#health.timeoutMs = options.syncPeriodMs * HEALTH_PERIODS;
+    this.#proxy.reconfigure(options);
+  }
+
   /** How it is doing, with at most so many of the Services the kernel refuses. */
   status(quarantinedMax: number): ProxyStatus {
     const { synced, quarantined } = this.#proxy;

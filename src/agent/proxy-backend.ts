@@ -4,8 +4,8 @@ import { removeKubeProxyTables } from '../proxy/beside/kube-proxy.ts';
 import { IptablesBackend } from '../proxy/iptables/backend.ts';
 import { removeRules } from '../proxy/iptables/cleanup.ts';
 import { NftablesBackend } from '../proxy/nftables/backend.ts';
+import type { Netns } from '../sys/netns.ts';
 import type { ProxyMode } from './kube-proxy/settings.ts';
-import type { Logger } from './log.ts';
 
 const FAMILIES = [4, 6] as const;
 
@@ -17,37 +17,37 @@ export interface OpenedBackend {
    * called once there are rules of this mode, so that no connection meets none. Gives what was removed.
    */
   readonly removeLeftovers: () => readonly string[];
+  /** By what it makes them, in words. */
+  readonly by: string;
 }
 
 /**
- * Opens the backend of a mode in the namespace the process is in. Throws KernelLacksError when the
- * kernel can't do what its rules need, IptablesError when a program is missing.
+ * Opens the backend of a mode in `netns`, or in the namespace the process is in. Throws KernelLacksError
+ * when the kernel can't do what its rules need, IptablesError when a program is missing.
  */
-export function openBackend(mode: ProxyMode, log: Logger): OpenedBackend {
+export function openBackend(mode: ProxyMode, netns?: Netns): OpenedBackend {
+  const inside = <T>(work: () => T): T => (netns === undefined ? work() : netns.run(work));
   using undo = new DisposableStack();
   switch (mode) {
     case 'nftables': {
-      const backend = undo.use(NftablesBackend.open());
+      const backend = undo.use(NftablesBackend.open(netns));
       backend.probe();
       undo.move();
-      const removeLeftovers = () => [
-        ...removeIptables(['nft', 'legacy']),
-        ...removeKubeProxyTables(),
-      ];
-      return { backend, removeLeftovers };
+      const remove = () => [...removeIptables(['nft', 'legacy']), ...removeKubeProxyTables()];
+      return { backend, removeLeftovers: () => inside(remove), by: 'netlink' };
     }
     case 'iptables': {
-      const backend = undo.use(IptablesBackend.open());
+      const backend = undo.use(IptablesBackend.open(netns));
       backend.probe();
       const { flavour } = backend;
-      log.info({ flavour: flavour ?? 'the only one installed' }, 'rules by iptables');
       undo.move();
-      const removeLeftovers = () => [
+      const remove = () => [
         ...removeNftables(),
         ...removeIptables(flavour === 'nft' ? ['legacy'] : flavour === 'legacy' ? ['nft'] : []),
         ...removeKubeProxyTables(),
       ];
-      return { backend, removeLeftovers };
+      const by = flavour === undefined ? 'iptables' : `iptables-${flavour}`;
+      return { backend, removeLeftovers: () => inside(remove), by };
     }
   }
 }

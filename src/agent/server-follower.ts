@@ -26,6 +26,11 @@ export interface ServerFollowerOptions<Source> {
   readonly open: (part: StorePart, events: ServerEvents) => Source;
   /** The file of the saved state; undefined for none. */
   readonly savedState: string | undefined;
+  /**
+   * It takes the place of what is followed now: called when it has told all it has, to let go of that,
+   * whose state has been saved when it resolves. Till then the store has the objects of both.
+   */
+  readonly replaces?: (() => Promise<void>) | undefined;
   readonly metrics: ServerMetrics;
 }
 
@@ -39,6 +44,8 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   readonly #health: HealthRegistry;
   readonly #probes = new DisposableStack();
   readonly #startMs = performance.now();
+  readonly #status = () => this.source.status;
+  #isClosed = false;
   #saved: SavedState | undefined;
   #waiting: NodeJS.Timeout | undefined;
   readonly #checking: NodeJS.Timeout;
@@ -57,9 +64,9 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this.#log = log;
     this.#part = store.part();
     const { name, origin, metrics } = options;
-    store.isComplete = false;
+    if (options.replaces === undefined) store.isComplete = false;
     this.source = options.open(this.#part, {
-      onSynced: () => this.#synced(),
+      onSynced: () => void this.#synced(),
       onError: (error) => {
         metrics.error();
         log.error({ error }, `${name}; the last good state stays in force`);
@@ -68,12 +75,13 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
       },
       onRecovered: () => log.info({ server: origin }, `${name} is well again`),
     });
-    metrics.status = () => this.source.status;
+    metrics.status = this.#status;
     for (const state of ['source-away', 'objects-refused', 'serving-saved-state'] as const) {
       this.#probes.use(health.probe(state, () => sourceProblems(this.source.status)[state]));
     }
     this.source.start();
-    this.#saved = this.#readSaved();
+    // What is in force is better than what was once saved.
+    if (options.replaces === undefined) this.#saved = this.#readSaved();
     this.#waitForServer();
     this.#checking = setInterval(() => this.#markStale(), STALE_CHECK_INTERVAL_MS).unref();
   }
@@ -83,7 +91,18 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     await this.#saver?.stop();
   }
 
+  /** Ends it, and takes what it had out of the store, once that is saved. */
+  async retire(): Promise<void> {
+    this[Symbol.dispose]();
+    await this.save();
+    this.#part.replace([]);
+    this.#saveFails(undefined);
+    const { metrics } = this.#options;
+    if (metrics.status === this.#status) metrics.status = undefined;
+  }
+
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     clearTimeout(this.#waiting);
     clearInterval(this.#checking);
     this.#probes.dispose();
@@ -138,7 +157,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this.#store.isComplete = true;
   }
 
-  #synced(): void {
+  async #synced(): Promise<void> {
     clearTimeout(this.#waiting);
     this.#saved = undefined;
     const { objects } = this.source.status;
@@ -146,7 +165,8 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this.#log.info({ server: origin, objects }, `${name} was read`);
     this.#markStale();
     this.#store.isComplete = true;
-    if (savedState === undefined) return;
+    await this.#options.replaces?.();
+    if (savedState === undefined || this.#isClosed) return;
     this.#saver = new StateSaver(savedState, origin, this.#store, this.#part, {
       onSaved: (saved) => {
         this.#saveFails(undefined);

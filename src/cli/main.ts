@@ -4,6 +4,7 @@ import { cleanupCommand } from './commands/cleanup.ts';
 import { cniCommand } from './commands/cni.ts';
 import { configCommand } from './commands/config/config.ts';
 import { dnsCommand } from './commands/dns/dns.ts';
+import { envCommand } from './commands/env.ts';
 import { explainCommand } from './commands/explain/explain.ts';
 import { ipCommand } from './commands/ip/ip.ts';
 import { labCommand } from './commands/lab.ts';
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
       .command(cniCommand)
       .command(dnsCommand)
       .command(explainCommand)
+      .command(envCommand)
       .command(ipCommand)
       .command(statusCommand)
       .command(putCommand)

@@ -5,9 +5,6 @@ import type { StorePart } from './store.ts';
 /** So many objects are put in or taken out without a look at anything else: a few milliseconds. */
 const OBJECTS_AT_ONCE = 100;
 
-/** Before a Service come its endpoints: with none it would be refused traffic. */
-const ORDER: readonly ClusterObject['kind'][] = ['EndpointSlice', 'Service'];
-
 /**
  * Puts objects into a part of a store and takes others out, by their keys, in parts between which others are
  * served. Few are one change. Stops when `signal` says so.
@@ -18,8 +15,9 @@ export async function applyInParts(
   remove: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const place = ({ kind }: ClusterObject) => ORDER.indexOf(kind);
-  const ordered = put.toSorted((a, b) => place(a) - place(b));
+  // Before a Service come its endpoints: with none it would be refused traffic.
+  const isService = ({ kind }: ClusterObject) => kind === 'Service';
+  const ordered = [...put.filter((each) => !isService(each)), ...put.filter(isService)];
   const all = ordered.length + remove.length;
   for (let at = 0; at < all; at += OBJECTS_AT_ONCE) {
     if (at > 0) await others();

@@ -46,12 +46,12 @@ export class ServiceProxy implements Disposable {
   readonly #store: Store;
   readonly #table: RouteTable;
   readonly #backend: ProxyBackend;
-  readonly #options: ProxyOptions;
+  #options: ProxyOptions;
   readonly #events: ProxyEvents;
   readonly #unsubscribe: () => void;
   /** From the first sync on: till then nobody need be told of every element that is loaded. */
   #watch: Disposable | undefined;
-  readonly #resync: NodeJS.Timeout;
+  #resync: NodeJS.Timeout;
   #node: NodeRules;
   #settling: NodeJS.Timeout | undefined;
   #next: NodeJS.Immediate | undefined;
@@ -82,11 +82,20 @@ export class ServiceProxy implements Disposable {
       this.#change(state, touched, others),
     );
     this.#sync();
-    this.#resync = setInterval(() => {
-      this.#node = nodeRulesIn(store, this.#options);
-      this.#backend.invalidate();
-      this.#sync();
-    }, options.syncPeriodMs);
+    this.#resync = this.#resyncEvery(options.syncPeriodMs);
+  }
+
+  /**
+   * Has other options from now on; the rules become what these mean in one transaction. The name of the
+   * node stays.
+   */
+  reconfigure(options: ProxyOptions): void {
+    clearInterval(this.#resync);
+    this.#resync = this.#resyncEvery(options.syncPeriodMs);
+    this.#options = options;
+    this.#node = nodeRulesIn(this.#store, options);
+    this.#table.reset(settingsIn(this.#store, options), this.#store);
+    this.#sync();
   }
 
   /** Whether the rules follow the Services: the last sync held. */
@@ -111,6 +120,14 @@ export class ServiceProxy implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #resyncEvery(periodMs: number): NodeJS.Timeout {
+    return setInterval(() => {
+      this.#node = nodeRulesIn(this.#store, this.#options);
+      this.#backend.invalidate();
+      this.#sync();
+    }, periodMs);
   }
 
   #change(state: ClusterState, touched: readonly string[], others: TouchedOthers): void {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { peerMissing, peerProgram } from '../peers/peer.ts';
 import type { Ask } from './proxy-load.ts';
 import { NODE_NAME, SERVICE_RANGE } from './proxy-objects.ts';
-import { API_ADDRESS, CLIENT_RANGE, type Room } from './proxy-room.ts';
+import { API_ADDRESS, CLIENT_RANGE, ETCD_URL, type Room } from './proxy-room.ts';
 
 /* The real kube-proxy, with a real kube-apiserver and etcd, in a room of `make bench-proxy`. */
 
@@ -133,7 +133,7 @@ export class KubeApi implements Disposable {
       'data-dir': data,
       'unsafe-no-fsync': 'true',
       'log-level': 'error',
-      'listen-client-urls': client,
+      'listen-client-urls': `${client},${ETCD_URL}`,
       'advertise-client-urls': client,
       'listen-peer-urls': peer,
       'initial-advertise-peer-urls': peer,

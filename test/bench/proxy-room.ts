@@ -13,6 +13,8 @@ import { ENDPOINT_RANGE } from './proxy-objects.ts';
 export const CLIENT_RANGE = '172.20.0.0/16';
 export const NODE_ADDRESS = '192.168.255.2';
 export const API_ADDRESS = '192.168.255.1';
+/** Where the API server keeps what it has, for who is in the node's namespace. */
+export const ETCD_URL = `http://${API_ADDRESS}:2379`;
 /** What a client's connections cost at most, and it is given up. */
 const CONNECT_TIMEOUT_SECONDS = 3;
 

@@ -182,6 +182,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/proxy/nftables',
     [
       'src/proxy/backend.ts',
+      'src/proxy/live-check.ts',
       'src/proxy/node.ts',
       'src/proxy/model',
       ...state,
@@ -194,6 +195,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/proxy/iptables',
     [
       'src/proxy/backend.ts',
+      'src/proxy/live-check.ts',
       'src/proxy/node.ts',
       'src/proxy/model',
       ...state,
@@ -327,6 +329,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
       ...base,
     ],
     'the overlay follows the nodes, and of plugins it knows what one of them does to the kernel',
+    ['prom-client'],
   ),
   rule(
     'src/agent/kube-proxy',
@@ -346,7 +349,7 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     'src/agent/config',
     ['src/agent', 'src/cluster', 'src/dns/corefile', 'src/ipaddr', errors, goDuration],
     'a configuration is read before anything runs, and says what the parts of the agent are told',
-    ['js-yaml'],
+    ['js-yaml', 'prom-client'],
   ),
   rule(
     'src/lab',

@@ -85,12 +85,32 @@ export function readAgentConfig({ flags, environment }: ConfigInput): AgentConfi
   const { values, origins, faults: together } = resolve(layers);
   const all = [...faults, ...together];
   if (all.length > 0) throw new ConfigError(all);
+  return { values, origins, warnings, files: file.files, ...meant(values, origins) };
+}
+
+/** A configuration, but with what another one says of some options. Throws ConfigError. */
+export function withValues(
+  config: AgentConfig,
+  other: AgentConfig,
+  names: readonly OptionName[],
+): AgentConfig {
+  const values = { ...config.values, ...picked(other.values, names) };
+  const origins = { ...config.origins, ...picked(other.origins, names) };
+  return { ...config, values, origins, ...meant(values, origins) };
+}
+
+function picked<T extends object>(of: T, names: readonly (keyof T)[]): Partial<T> {
+  return Object.fromEntries(names.map((name) => [name, of[name]])) as Partial<T>;
+}
+
+function meant(
+  values: Values,
+  origins: AgentConfig['origins'],
+): Pick<AgentConfig, 'kubeProxy' | 'overlay'> {
   const fail = (name: OptionName, problem: string): never => {
     throw new ConfigError([faultAt(origins[name], name, problem)]);
   };
-  const kubeProxySettings = proxySettings(values, fail);
-  const overlay = overlaySettings(values, fail);
-  return { values, origins, warnings, files: file.files, kubeProxy: kubeProxySettings, overlay };
+  return { kubeProxy: proxySettings(values, fail), overlay: overlaySettings(values, fail) };
 }
 
 /** Reads a file alone, as `podwire config check` does. Throws ConfigError. */

@@ -100,7 +100,8 @@ export function dnsOptions(
   };
 }
 
-function corefileOf(
+/** The Corefile that is to be followed; undefined for none. */
+export function corefileOf(
   values: Values,
   { 'dns.corefileText': origin }: Pick<Origins, 'dns.corefileText'>,
 ): CorefileSource | undefined {

@@ -2,8 +2,8 @@ import { type EtcdAccess, etcdAccess } from '../../cluster/etcd/access.ts';
 import type { Access } from '../../cluster/kube/access.ts';
 import { inClusterAccess } from '../../cluster/kube/in-cluster.ts';
 import { anonymousAccess, kubeconfigAccess } from '../../cluster/kube/kubeconfig.ts';
-import type { SourceOptions } from '../cluster-sources.ts';
-import { OPTIONS, SOURCE_NAMES, type Values } from './definitions.ts';
+import type { SourceChanges, SourceOptions } from '../cluster-sources.ts';
+import { OPTIONS, type OptionName, SOURCE_NAMES, type Values } from './definitions.ts';
 import { ConfigError } from './fault.ts';
 
 /** Throws ConfigError where the values name no source at all. */
@@ -27,6 +27,19 @@ export function sourceOptions(values: Values): SourceOptions {
     ...(values['node.register'] ? { register: { addresses: values['node.addresses'] } } : {}),
     ...(savedState === '' ? {} : { savedState }),
     allNodes: values['overlay.backend'] !== 'none',
+  };
+}
+
+/** What of the sources is to be otherwise when these options are. Throws AccessError. */
+export function sourceChanges(names: readonly OptionName[], values: Values): SourceChanges {
+  const touches = (...subjects: readonly string[]) =>
+    names.some((name) => subjects.some((subject) => name.startsWith(`${subject}.`)));
+  const directory = values['sources.manifests.directory'];
+  return {
+    ...(touches('sources.manifests') ? { manifests: { directory } } : {}),
+    ...(touches('sources.kubernetes', 'sources.etcd', 'savedState')
+      ? { server: sourceOptions(values) }
+      : {}),
   };
 }
 

@@ -35,6 +35,10 @@ export const DEGRADED_STATES = {
     what: 'a changed configuration is wrong; the one before it stays in force',
     todo: 'mend the line and field that are named, then reload',
   },
+  'restart-needed': {
+    what: 'options of a changed configuration are not in force, for they need a restart',
+    todo: 'restart the agent; the rules stay meanwhile',
+  },
   'corefile-refused': {
     what: 'a changed Corefile is wrong; the one before it stays in force',
     todo: 'mend it; "podwire dns check" says what is wrong with it',

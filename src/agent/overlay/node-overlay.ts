@@ -1,8 +1,10 @@
+import type { Registry } from 'prom-client';
 import type { Store } from '../../cluster/store.ts';
 import type { HealthRegistry } from '../health/registry.ts';
 import type { Logger } from '../log.ts';
 import { NodeAnnouncer, type PatchObject } from './announcer.ts';
 import { OverlayKeeper } from './keeper.ts';
+import { registerOverlay } from './metrics.ts';
 import type { OverlaySettings } from './settings.ts';
 
 /** Who and where the node is. */
@@ -14,6 +16,7 @@ export interface NodeOverlayOptions {
   readonly patch: PatchObject | undefined;
   readonly log: Logger;
   readonly health: HealthRegistry;
+  readonly registry: Registry;
 }
 
 /** The overlay of the node the process is on, and what the others and people are told of it. */
@@ -21,7 +24,8 @@ export class NodeOverlay implements Disposable {
   readonly #opened = new DisposableStack();
 
   /** Begins to make it, and to keep it. Throws SysError where the kernel does not let it. */
-  constructor({ store, nodeName, settings, patch, log, health }: NodeOverlayOptions) {
+  constructor(options: NodeOverlayOptions) {
+    const { store, nodeName, settings, patch, log, health, registry } = options;
     const opened = this.#opened;
     const announcer = patch === undefined ? undefined : opened.use(new NodeAnnouncer(patch, log));
     const keeper = opened.use(
@@ -33,6 +37,7 @@ export class NodeOverlay implements Disposable {
         onReady: (node, tunnels) => announcer?.announce(node, tunnels, settings.id),
       }),
     );
+    registerOverlay(registry, () => keeper.status);
     opened.use(health.probe('overlay-failing', () => keeper.status.notReady));
     const problems = () => new Map(keeper.status.problems.map((each) => [each.node, each.text]));
     opened.use(health.probe('overlay-node-refused', problems));

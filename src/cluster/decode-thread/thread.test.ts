@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { HeardTexts } from '../kube/heard.ts';
 import { hear } from '../kube/heard.ts';
@@ -34,6 +35,18 @@ describe('DecodeThread', () => {
     expect(await Promise.all(both)).toEqual([expected, expected]);
     thread[Symbol.dispose]();
     expect(await thread.work({ name: 'hear', input })).toEqual(expected);
+  });
+
+  it('does the work here when its thread dies', async () => {
+    let spawned = 0;
+    using thread = new DecodeThread(() => {
+      spawned += 1;
+      return new Worker('process.exit(3)', { eval: true });
+    });
+    const both = [thread.work({ name: 'hear', input }), thread.work({ name: 'hear', input })];
+    expect(await Promise.all(both)).toEqual([hear(input), hear(input)]);
+    expect(await thread.work({ name: 'hear', input })).toEqual(hear(input));
+    expect(spawned).toBe(1);
   });
 
   it('tells who waits when it ends', async () => {

@@ -1,6 +1,6 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { PodwireError } from '../../errors.ts';
-import type { Job, Jobs } from './job.ts';
+import { type Job, type Jobs, work } from './job.ts';
 
 /** The thread is ended when nobody wanted anything of it for so long: what it took is given back. */
 const IDLE_MS = 1_000;
@@ -8,14 +8,15 @@ const IDLE_MS = 1_000;
 const HEAP_MB_MAX = 512;
 const YOUNG_MB_MAX = 8;
 
-/** The thread ended while somebody waited for it. */
+/** It was closed while somebody waited for it. */
 class DecodeThreadError extends PodwireError {
-  constructor(problem: string, options?: ErrorOptions) {
-    super('ERR_DECODE_THREAD', `the thread that decodes objects: ${problem}`, options);
+  constructor() {
+    super('ERR_DECODE_THREAD', 'the thread that decodes objects: not wanted any more');
   }
 }
 
 interface Waiting {
+  readonly job: Job;
   readonly resolve: (text: string) => void;
   readonly reject: (error: Error) => void;
 }
@@ -23,7 +24,8 @@ interface Waiting {
 /**
  * Has objects decoded beside the main thread. The thread is started when it is wanted and ends soon after.
  * It gives JSON: reading that again takes a fraction of the time that checking fields does, and shares what
- * is short.
+ * is short. Where there can't be a thread, or it dies, the work is done on the main thread from then on: late is
+ * better than never.
  */
 export class DecodeThread implements Disposable {
   readonly #spawn: (options: WorkerOptions) => Worker;
@@ -31,24 +33,26 @@ export class DecodeThread implements Disposable {
   #idle: NodeJS.Timeout | undefined;
   /** In the order in which they will be answered. */
   #waiting: Waiting[] = [];
+  #isBroken = false;
 
   /** `spawn` starts `src/cluster/decode-worker.ts`, by default from the source tree. */
   constructor(spawn: (options: WorkerOptions) => Worker = spawnFromSource) {
     this.#spawn = spawn;
   }
 
-  /** What the job gives. Rejects with DecodeThreadError when the thread ends before. */
+  /** What the job gives. Rejects with DecodeThreadError when this is closed before. */
   async work<Name extends keyof Jobs>(job: Job<Name>): Promise<Jobs[Name]['output']> {
+    if (this.#isBroken) return work(job);
     clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     this.#worker.postMessage(job);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    this.#waiting.push({ resolve, reject });
+    this.#waiting.push({ job, resolve, reject });
     return JSON.parse(await promise) as Jobs[Name]['output'];
   }
 
   [Symbol.dispose](): void {
-    this.#end(new DecodeThreadError('not wanted any more'));
+    for (const { reject } of this.#end()) reject(new DecodeThreadError());
   }
 
   #start(): Worker {
@@ -64,21 +68,29 @@ export class DecodeThread implements Disposable {
       clearTimeout(this.#idle);
       this.#idle = setTimeout(() => this.#end(), IDLE_MS);
     });
-    const failed = (problem: string, cause?: unknown): void => {
-      if (this.#worker === worker) this.#end(new DecodeThreadError(problem, { cause }));
+    const failed = (): void => {
+      if (this.#worker === worker) this.#breakDown();
     };
-    worker.on('error', (error: Error) => failed(error.message, error));
-    worker.on('exit', (code) => failed(`ended with code ${code}`));
+    worker.on('error', failed);
+    worker.on('exit', failed);
     return worker;
   }
 
-  #end(reason = new DecodeThreadError('ended')): void {
+  /** What is owed is done here, and all after it. */
+  #breakDown(): void {
+    this.#isBroken = true;
+    const owed = this.#end();
+    for (const { job, resolve } of owed) resolve(JSON.stringify(work(job)));
+  }
+
+  /** Ends the thread. Gives what it owes. */
+  #end(): readonly Waiting[] {
     clearTimeout(this.#idle);
-    const [worker, waiting] = [this.#worker, this.#waiting];
+    const [worker, owed] = [this.#worker, this.#waiting];
     this.#worker = undefined;
     this.#waiting = [];
     void worker?.terminate();
-    for (const { reject } of waiting) reject(reason);
+    return owed;
   }
 }
 

@@ -13,6 +13,12 @@ export interface EtcdAccess {
   user(): { readonly name: string; readonly password: string } | undefined;
 }
 
+/** Tells one etcd, and the objects below one prefix, from others, however its members are listed. */
+export function etcdOrigin({ endpoints }: EtcdAccess, prefix: string): string {
+  const members = endpoints.map(({ origin }) => origin).sort((a, b) => (a < b ? -1 : 1));
+  return `etcd ${members.join(',')} ${prefix}`;
+}
+
 /** What users say of it. Files are named by their paths. */
 export interface EtcdSettings {
   /** URLs. */

@@ -1,13 +1,8 @@
-import { type FSWatcher, watch } from 'node:fs';
 import type { ClusterObject } from '../objects.ts';
 import type { StorePart } from '../store.ts';
 import { ManifestDirectory } from './directory.ts';
+import { DirectoryWatch } from './directory-watch.ts';
 import type { ManifestError } from './parse.ts';
-
-/** Several events come for one save; they are waited out. */
-const SETTLE_MS = 20;
-/** A look without an event, for file systems that send none. */
-const RESCAN_MS = 5_000;
 
 /** What a ManifestSource tells its owner. */
 export interface ManifestEvents {
@@ -25,9 +20,7 @@ export class ManifestSource implements Disposable {
   readonly #directory: ManifestDirectory;
   readonly #store: Target;
   readonly #events: ManifestEvents;
-  #watcher: FSWatcher | undefined;
-  #settling: NodeJS.Timeout | undefined;
-  #rescan: NodeJS.Timeout | undefined;
+  #watch: DirectoryWatch | undefined;
   #reported = new Set<string>();
 
   constructor(path: string, store: Target, events: ManifestEvents) {
@@ -46,45 +39,25 @@ export class ManifestSource implements Disposable {
     // File by file, so that the next can be read where the last one was: nobody follows yet.
     const { errors } = this.#directory.scan((objects) => this.#store.apply(objects, []));
     this.#report(errors);
-    this.#watch();
-    this.#rescan = setInterval(() => this.#look(), RESCAN_MS);
+    this.#watch = new DirectoryWatch(this.#directory.path, () => this.#look());
   }
 
   close(): void {
-    this.#watcher?.close();
-    clearTimeout(this.#settling);
-    clearInterval(this.#rescan);
+    this.#watch?.[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #watch(): void {
-    this.#watcher?.close();
-    this.#watcher = undefined;
-    try {
-      this.#watcher = watch(this.#directory.path, () => {
-        clearTimeout(this.#settling);
-        this.#settling = setTimeout(() => this.#look(), SETTLE_MS);
-      });
-      this.#watcher.on('error', () => {
-        this.#watcher?.close();
-        this.#watcher = undefined;
-      });
-    } catch {
-      // Without events the regular look finds changes, and tries to watch again.
-    }
-  }
-
-  #look(): void {
+  /** Gives whether the directory is there. */
+  #look(): boolean {
     try {
       this.#apply();
-      if (this.#watcher === undefined) this.#watch();
+      return true;
     } catch (error) {
       this.#report([error instanceof Error ? error : new Error(String(error))]);
-      this.#watcher?.close();
-      this.#watcher = undefined;
+      return false;
     }
   }
 

@@ -43,6 +43,11 @@ export interface PacketExplanation {
 export interface ExplainOptions {
   readonly settings: ModelSettings;
   readonly node: NodeRules;
+  /**
+   * Whether the rules know cluster IPs as such, and not only ports of Services: then other ports of one are
+   * refused, and addresses of the Service range that nobody has are dropped.
+   */
+  readonly knowsClusterIPs: boolean;
   /** Whether an address is one of the node's own, loopback aside. */
   readonly isLocal: (addr: Addr) => boolean;
 }
@@ -51,6 +56,8 @@ export interface ExplainOptions {
 export interface Explained {
   readonly explanation: PacketExplanation;
   readonly trace: Trace;
+  /** All ways into the port of the Service that gets the packet. */
+  readonly routes: readonly ServiceRoute[];
 }
 
 /** Who sends from an address, as far as the address tells. */
@@ -68,7 +75,7 @@ export function explainPacket(
   packet: Packet,
   options: ExplainOptions,
 ): Explained {
-  const { settings, node, isLocal } = options;
+  const { settings, node, isLocal, knowsClusterIPs } = options;
   const table = new RouteTable(settings);
   table.update(state, [...state.services.keys()]);
   // Where pods can't be told from others, they are others.
@@ -83,8 +90,9 @@ export function explainPacket(
         node.nodePortAddrs === 'all'
           ? isLocal(addr)
           : node.nodePortAddrs.some((each) => each.equals(addr)),
-      isClusterIP: (addr) => servicesAt(state, addr).some((service) => isServed(service, settings)),
-      serviceCidrs: node.serviceCidrs,
+      isClusterIP: (addr) =>
+        knowsClusterIPs && servicesAt(state, addr).some((service) => isServed(service, settings)),
+      serviceCidrs: knowsClusterIPs ? node.serviceCidrs : [],
     },
   );
   const steps: ExplainedStep[] = [{ what: 'packet', says: saysPacket(packet, options, isUntold) }];
@@ -95,9 +103,18 @@ export function explainPacket(
     if (winner !== route?.name) continue;
     steps.push({ what: 'conflict', says: `${loser} wants the same, and comes later by name` });
   }
+  if (route === undefined && !knowsClusterIPs) {
+    steps.push({
+      what: 'mode',
+      says: 'has rules for ports of Services alone, none for other ports',
+    });
+  }
   steps.push({ what: 'verdict', says: VERDICT[seen.verdict] });
+  const isOfPort = (each: ServiceRoute) =>
+    each.name === route?.name && each.protocol === route.protocol && each.family === route.family;
   return {
     trace: seen,
+    routes: [...table.routes()].map(([, each]) => each).filter(isOfPort),
     explanation: {
       packet: {
         source: `${packet.source}`,

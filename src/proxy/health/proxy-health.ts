@@ -23,7 +23,8 @@ export interface HealthReport {
  * go on; to be ended for that would help nobody.
  */
 export class ProxyHealth {
-  readonly #timeoutMs: number;
+  /** For so long something may wait. */
+  timeoutMs: number;
   readonly #now: () => number;
   #lastUpdatedMs: number | undefined;
   /** Since when something waits. */
@@ -31,7 +32,7 @@ export class ProxyHealth {
 
   /** `timeoutMs` is twice the sync period, as kube-proxy has it; `now` a clock like Date.now. */
   constructor(timeoutMs: number, now: () => number = Date.now) {
-    this.#timeoutMs = timeoutMs;
+    this.timeoutMs = timeoutMs;
     this.#now = now;
   }
 
@@ -48,7 +49,7 @@ export class ProxyHealth {
 
   get isHealthy(): boolean {
     const pendingSinceMs = this.#pendingSinceMs;
-    return pendingSinceMs === undefined || this.#now() - pendingSinceMs < this.#timeoutMs;
+    return pendingSinceMs === undefined || this.#now() - pendingSinceMs < this.timeoutMs;
   }
 
   /** What /livez answers, or /healthz where the node's eligibility is given. */

@@ -2,16 +2,15 @@ import { detectFlavour } from '../../iptables/detect.ts';
 import type { Flavour } from '../../iptables/programs.ts';
 import { findProgram, programName } from '../../iptables/programs.ts';
 import type { Netns } from '../../sys/netns.ts';
-import { readSysctl, writeSysctl } from '../../sys/sysctl.ts';
+import { writeSysctl } from '../../sys/sysctl.ts';
 import type { Desired, ProxyBackend, SyncResult } from '../backend.ts';
 import type { ServiceRoute } from '../model/route.ts';
 import { removeRules } from './cleanup.ts';
 import { TableWatch } from './drift.ts';
 import { FamilySynchronizer } from './family-sync.ts';
-import type { NodeSettings } from './node-rules.ts';
+import { type NodeSettings, nodeSettings } from './node-rules.ts';
 
 const FAMILIES = [4, 6] as const;
-const BE_LIBERAL = 'net/netfilter/nf_conntrack_tcp_be_liberal';
 const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet';
 
 /** What the backend of iptables is opened with. */
@@ -111,7 +110,7 @@ export class IptablesBackend implements ProxyBackend {
   #nodeSettings({ node }: Desired): NodeSettings {
     const read = () => {
       if (node.localhostNodePorts) writeSysctl(ROUTE_LOCALNET, '1');
-      return { node, isLiberal: (readSysctl(BE_LIBERAL) ?? '0') !== '0' };
+      return nodeSettings(node);
     };
     return this.#netns === undefined ? read() : this.#netns.run(read);
   }

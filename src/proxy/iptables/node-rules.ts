@@ -1,3 +1,4 @@
+import { readSysctl } from '../../sys/sysctl.ts';
 import type { NodeRules } from '../node.ts';
 import {
   CANARY,
@@ -22,6 +23,13 @@ export interface NodeSettings {
    * calls invalid need not be dropped.
    */
   readonly isLiberal: boolean;
+}
+
+const BE_LIBERAL = 'net/netfilter/nf_conntrack_tcp_be_liberal';
+
+/** The rules of the node and what the kernel is set to, in the thread's namespace. */
+export function nodeSettings(node: NodeRules): NodeSettings {
+  return { node, isLiberal: (readSysctl(BE_LIBERAL) ?? '0') !== '0' };
 }
 
 /** A rule in one of the kernel's own chains that leads to one of ours. */

@@ -2,6 +2,7 @@ import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Element } from '../../netlink/nftables/element.ts';
 import { chainList, elementGet, ruleList } from '../../netlink/nftables/list.ts';
 import { concatValues, hostU32 } from '../../netlink/nftables/value.ts';
+import { check, type LiveCheck } from '../live-check.ts';
 import { type EndpointTarget, formatEndpoint } from '../model/endpoint.ts';
 import type { ServiceRoute, Way } from '../model/route.ts';
 import type { Packet, Trace } from '../model/trace.ts';
@@ -15,18 +16,6 @@ import { chainOf, pickOf } from './pick.ts';
 import { setSpecs } from './sets.ts';
 import { targetKey } from './slots.ts';
 import { CLASS_MAX, poolOf, target } from './target.ts';
-
-/** An element or a chain that the packet meets, as it shall be and as the kernel has it. */
-export interface LiveCheck {
-  /** The set or map, or the chain. */
-  readonly set: string;
-  readonly element: string;
-  readonly state: 'same' | 'missing' | 'extra' | 'different';
-  /** What it shall hold; undefined when it shall not be there. */
-  readonly wanted: string | undefined;
-  /** What the kernel has; undefined when it has none. */
-  readonly actual: string | undefined;
-}
 
 const ADDRESS_SETS: readonly string[] = [
   SET.clusterIPs,
@@ -148,25 +137,6 @@ class KernelTable {
     const data = this.get(set, key)?.data;
     return data !== undefined && 'value' in data ? data.value : undefined;
   }
-}
-
-/** A difference between what is wanted and what is there, if either is. */
-function check(
-  set: string,
-  element: string,
-  wanted: string | undefined,
-  actual: string | undefined,
-): LiveCheck[] {
-  if (wanted === undefined && actual === undefined) return [];
-  const state =
-    wanted === actual
-      ? 'same'
-      : wanted === undefined
-        ? 'extra'
-        : actual === undefined
-          ? 'missing'
-          : 'different';
-  return [{ set, element, state, wanted, actual }];
 }
 
 function wayOf(route: ServiceRoute, { origin }: Packet): Way {

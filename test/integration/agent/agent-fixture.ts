@@ -67,7 +67,7 @@ export class RunningAgent implements AsyncDisposable {
   ) {
     this.directory = directory;
     this.socket = join(`${directory}-run`, 'agent.sock');
-    const command = [process.execPath, '--no-warnings', ENTRY, 'agent', '--manifests', directory];
+    const command = [process.execPath, '--no-warnings', ENTRY, 'agent'];
     const admin = args.includes('--admin-socket') ? [] : ['--admin-socket', this.socket];
     const own = [...QUIET_DNS, ...admin];
     const all = ['netns', 'exec', netns, ...command, ...own, ...args];
@@ -91,15 +91,27 @@ export class RunningAgent implements AsyncDisposable {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<RunningAgent> {
     const directory = mkdtempSync(join(tmpdir(), 'podwire-agent-'));
-    const agent = new RunningAgent(netns, args, directory, environment);
+    const own = ['--manifests', directory, ...args];
+    const agent = new RunningAgent(netns, own, directory, environment);
     agent.write(objects);
+    await agent.#started();
+    return agent;
+  }
+
+  /** The same of one whose arguments say where its objects are. */
+  static async startAlone(netns: string, args: readonly string[]): Promise<RunningAgent> {
+    const agent = new RunningAgent(netns, args, mkdtempSync(join(tmpdir(), 'podwire-agent-')), {});
+    await agent.#started();
+    return agent;
+  }
+
+  async #started(): Promise<void> {
     await vi.waitFor(
       () => {
-        if (agent.exitCode === null && !agent.logged('ready')) throw new Error(agent.told());
+        if (this.exitCode === null && !this.logged('ready')) throw new Error(this.told());
       },
       { timeout: DEADLINE_MS, interval: 20 },
     );
-    return agent;
   }
 
   get pid(): number | undefined {

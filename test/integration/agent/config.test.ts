@@ -1,4 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { useNetns } from '../netns-fixture.ts';
@@ -102,11 +110,34 @@ describe('podwire agent --config', () => {
     expect(fixture.exec('nft', 'list', 'ruleset')).toBe('');
   });
 
-  it('ends when the file changes, so that it is read again', async () => {
-    await using agent = await configured('');
-    writeFileSync(FILE, `${HEAD}mode: nftables\n`);
-    await eventually(() => expect(agent.exitCode).toBe(1));
-    expect(agent.stderr).toContain('.yaml has changed');
+  it('is another one when a ConfigMap that is mounted changes', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    const mount = mkdtempSync('/tmp/podwire-config-map-');
+    // As kubelet does it: the file is a link through a link, which is exchanged.
+    const write = (version: string, body: string): void => {
+      mkdirSync(join(mount, version));
+      writeFileSync(join(mount, version, 'config.conf'), `${HEAD}${body}`);
+      symlinkSync(version, join(mount, '..data_tmp'));
+      renameSync(join(mount, '..data_tmp'), join(mount, '..data'));
+    };
+    write('..1', 'conntrack: {udpStreamTimeout: 201s}\n');
+    symlinkSync('..data/config.conf', join(mount, 'config.conf'));
+    await using agent = await RunningAgent.start(
+      fixture.name,
+      [],
+      ['--config', join(mount, 'config.conf')],
+    );
+    expect(agent.exitCode, agent.told()).toBeNull();
+    const timeout = () => sysctl('net.netfilter.nf_conntrack_udp_timeout_stream');
+    expect(timeout()).toBe('201');
+    write('..2', 'conntrack: {udpStreamTimeout: 202s}\n');
+    await eventually(() => expect(timeout(), agent.told()).toBe('202'));
+    write('..3', 'conntrack: {udpStreamTimeout: 2}\n');
+    const refused = 'configuration refused; the one before it stays in force';
+    await eventually(() => expect(agent.logged(refused), agent.told()).toBe(true));
+    expect(timeout()).toBe('202');
+    expect(agent.exitCode).toBeNull();
+    rmSync(mount, { recursive: true });
   });
 
   it.each([

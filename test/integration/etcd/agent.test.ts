@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AgentNode, serviceYaml } from '../../conformance/kube/agent-node.ts';
@@ -31,12 +31,12 @@ describe('podwire agent and etcd', () => {
     const flags = ['--etcd-endpoints', etcd.url, '--saved-state', state, '--register-node'];
     agent = await node.startAgent(...flags);
   };
-  const put = (name: string, clusterIP: string) => {
+  const put = (name: string, clusterIP: string, prefix = PREFIX) => {
     for (const object of loadAll(serviceYaml(name, clusterIP))) {
       const { kind } = object as { kind: string };
       const key =
         kind === 'Service' ? keyOf(name) : `${PREFIX}/v1/endpointslices/default/${name}-1`;
-      etcd.etcdctl('put', key, JSON.stringify(object));
+      etcd.etcdctl('put', key.replace(PREFIX, prefix), JSON.stringify(object));
     }
   };
   const saved = () => {
@@ -86,5 +86,33 @@ describe('podwire agent and etcd', () => {
     await expect.poll(() => node.fetch('10.96.7.9'), PATIENCE).toBe('pod');
     await expect.poll(() => node.log, PATIENCE).toContain('etcd is well again');
     expect(await node.metrics()).toMatch(/^podwire_etcd_saved_state 0$/m);
+  });
+
+  it('is followed until another one has told all it has', async () => {
+    const exited = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await exited;
+    const file = etcd.file('agent.yaml');
+    const configure = (endpoint: string, prefix: string) => {
+      const source = `{endpoints: ["${endpoint}"], prefix: ${prefix}}`;
+      const head = 'apiVersion: podwire/v1alpha1\nkind: AgentConfiguration\n';
+      writeFileSync(`${file}.tmp`, `${head}sources:\n  etcd: ${source}\n`);
+      renameSync(`${file}.tmp`, file);
+    };
+    configure(etcd.url, PREFIX);
+    agent = await node.startAgent('--config', file, '--saved-state', state);
+    await expect.poll(() => node.fetch(ADDRESS), PATIENCE).toBe('pod');
+    // Nobody answers there, so that what is known goes on, and changes.
+    configure('http://127.0.0.1:1', PREFIX);
+    await expect.poll(() => node.log, PATIENCE).toContain('configuration taken over');
+    put('still', '10.96.7.10');
+    await expect.poll(() => node.fetch('10.96.7.10'), PATIENCE).toBe('pod');
+    put('web', ADDRESS, '/other');
+    configure(etcd.url, '/other');
+    await expect.poll(() => node.rules(), PATIENCE).not.toContain('10.96.7.10');
+    expect(await node.fetch(ADDRESS)).toBe('pod');
+    expect(await node.resolve(NAME)).toBe(ADDRESS);
+    await expect.poll(saved, PATIENCE).not.toContain('10.96.7.10');
+    expect(await node.metrics()).toMatch(/^podwire_etcd_synced 1$/m);
   });
 });

@@ -6,15 +6,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Store } from '../../../src/cluster/store.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import type { ProxyBackend } from '../../../src/proxy/backend.ts';
 import {
   type ExplainOptions,
   explainPacket,
   originOf,
   type PacketExplanation,
 } from '../../../src/proxy/explain/explain.ts';
+import { IptablesBackend } from '../../../src/proxy/iptables/backend.ts';
+import type { LiveCheck } from '../../../src/proxy/live-check.ts';
 import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
-import type { LiveCheck } from '../../../src/proxy/nftables/inspect.ts';
 import type { PacketTrace } from '../../../src/proxy/nftables/packet-trace.ts';
 import { DEFAULT_NODE_RULES } from '../../../src/proxy/node.ts';
 import type { CaseSettings, Probe } from '../../conformance/proxy/case.ts';
@@ -31,6 +33,7 @@ function optionsOf(settings: CaseSettings, store: Store): ExplainOptions {
   return {
     settings: modelSettings(settings),
     node: { ...nodeRules(settings), serviceCidrs },
+    knowsClusterIPs: true,
     isLocal: (addr) => local.includes(`${addr}`),
   };
 }
@@ -146,8 +149,10 @@ describe('podwire explain packet', () => {
     return { status, seen: JSON.parse(output) as Live };
   };
   /** Has the kernel do what the manifest says. */
-  const sync = (): void => {
-    using backend = NftablesBackend.open(fixture.netns, { own: false });
+  const sync = async (
+    backend: ProxyBackend = NftablesBackend.open(fixture.netns, { own: false }),
+  ): Promise<void> => {
+    using _backend = backend;
     const store = new Store();
     const slices = ['10.244.0.10', '10.244.0.11'].map((address) => ({
       addresses: [address],
@@ -173,7 +178,7 @@ describe('podwire explain packet', () => {
     table.update(store, [...store.services.keys()]);
     const changes = table.takeChanges().routes;
     const node = { ...DEFAULT_NODE_RULES, nodePortAddrs: 'all' as const };
-    backend.sync({ node, routes: () => table.routes(), changes });
+    await backend.sync({ node, routes: () => table.routes(), changes });
   };
   const nft = (...args: string[]): string => fixture.exec('nft', ...args);
   const wire = (): void => {
@@ -192,9 +197,9 @@ describe('podwire explain packet', () => {
     expect(run('10.96.0.20', '0', '--source', '10.0.0.1')).toMatchObject({ status: 2 });
   });
 
-  it('finds every element that the packet meets, and follows one through the rules', () => {
+  it('finds every element that the packet meets, and follows one through the rules', async () => {
     wire();
-    sync();
+    await sync();
     const before = nft('list', 'ruleset');
     const { status, seen } = live();
     expect(seen.packet).toMatchObject({ source: '192.0.2.1', from: 'host' });
@@ -221,9 +226,9 @@ describe('podwire explain packet', () => {
     expect(nft('list', 'ruleset')).toBe(before);
   });
 
-  it('tells what is missing, what is too much and what is otherwise', () => {
+  it('tells what is missing, what is too much and what is otherwise', async () => {
     wire();
-    sync();
+    await sync();
     const differing = (): string[] =>
       live('--source', '10.0.0.1', '--from', 'outside')
         .seen.live.elements.filter(({ state }) => state !== 'same')
@@ -245,5 +250,30 @@ describe('podwire explain packet', () => {
     nft('delete', 'element', 'ip', 'podwire', 'cluster-ips', '{ 10.96.0.20 . tcp . 80 }');
     expect(differing()).toContain('missing cluster-ips pick-2 undefined');
     expect(live('--source', '10.0.0.1').status).toBe(1);
+  });
+
+  it.each(['nft', 'legacy'] as const)('reads the rules of iptables, %s', async (flavour) => {
+    wire();
+    await sync(IptablesBackend.open(fixture.netns, { flavour }));
+    const inMode = ['--proxy-mode', 'iptables', '--iptables-localhost-nodeports=false'];
+    const { status, seen } = live(...inMode);
+    expect(seen.live.elements.filter(({ state }) => state !== 'same')).toEqual([]);
+    expect(status).toBe(0);
+    // Of KUBE-SERVICES, of the chain that picks, and of each endpoint's.
+    expect(seen.live.elements).toHaveLength(1 + 2 + 2 * 2);
+    expect(seen.live.trace?.outcome).toBeDefined();
+    const chain = seen.live.elements.find(({ set }) => set.includes('KUBE-SVC-'))?.set.slice(4);
+    fixture.exec(`iptables-${flavour}`, '-t', 'nat', '-D', chain ?? '', '2');
+    fixture.exec(`iptables-${flavour}`, '-t', 'nat', '-D', 'PREROUTING', '1');
+    const after = live(...inMode);
+    expect(after.status).toBe(1);
+    const differing = after.seen.live.elements.filter(({ state }) => state !== 'same');
+    expect(differing.map(({ state, set }) => `${state} ${set}`)).toEqual([
+      'missing nat PREROUTING',
+      `missing nat ${chain}`,
+    ]);
+    const other = run('10.96.0.20', '81', '--source', '10.0.0.1', ...inMode);
+    expect(other.output).toMatch(/: pass\n/);
+    expect(other.output).toMatch(/mode +has rules for ports of Services alone/);
   });
 });

@@ -1,7 +1,8 @@
 import type { CommandModule } from 'yargs';
 import { Agent } from '../../../agent/agent.ts';
 import type { AgentConfig } from '../../../agent/config/agent-config.ts';
-import { readConfigFile } from '../../../agent/config/document.ts';
+import { followConfig } from '../../../agent/config/follow.ts';
+import { ReloadStatus } from '../../../agent/config/reload-status.ts';
 import { dnsOptions } from '../../../agent/config/settings.ts';
 import { checkSources, sourceOptions } from '../../../agent/config/source-options.ts';
 import { HealthRegistry } from '../../../agent/health/registry.ts';
@@ -10,8 +11,7 @@ import { MemoryKeeper } from '../../../agent/memory.ts';
 import { SystemdNotifier } from '../../../agent/systemd/notifier.ts';
 import { selfCommand, workerSpawner } from '../../self.ts';
 import { VERSION } from '../../version.ts';
-
-import { type AgentArgs, configOf, orInputError, withAgentFlags } from './options.ts';
+import { type AgentArgs, orInputError, readConfig, withAgentFlags } from './options.ts';
 
 /** `podwire agent` */
 export const agentCommand: CommandModule<object, AgentArgs> = {
@@ -19,39 +19,38 @@ export const agentCommand: CommandModule<object, AgentArgs> = {
   describe: 'run the daemon of this node: Service proxy and cluster DNS',
   builder: (yargs) =>
     withAgentFlags(yargs).epilogue(
-      'PODWIRE_<FLAG> in the environment says the same as a flag, such as PODWIRE_LOG_LEVEL; flags go before it, and it goes before the file. SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read the Corefile again.',
+      'PODWIRE_<FLAG> in the environment says the same as a flag, such as PODWIRE_LOG_LEVEL; flags go before it, and it goes before the file. SIGTERM stops the agent and leaves its rules in place; "podwire cleanup" removes them. SIGHUP has it read its configuration and the Corefile again.',
     ),
   async handler(args) {
-    const config = configOf(args);
-    orInputError(() => checkSources(config.values));
-    await run(config);
+    const read = (): AgentConfig => {
+      const config = readConfig(args);
+      checkSources(config.values);
+      return config;
+    };
+    await run(orInputError(read), read);
   },
 };
 
-async function run(config: AgentConfig): Promise<void> {
-  const { values, origins, kubeProxy, overlay, warnings, files } = config;
+async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> {
+  const { values, origins, kubeProxy, overlay, warnings } = config;
   const log = openLog(values['log.level']);
   using _memory = new MemoryKeeper(log);
-  let agent: Agent | undefined;
-  let isChanged = false;
   const health = new HealthRegistry();
+  const reloads = new ReloadStatus();
   using manager = new SystemdNotifier(log);
+  let reload: (() => Promise<void>) | undefined;
+  let isAskedFor = false;
   const onReload = async (): Promise<void> => {
-    log.info('looking whether the Corefile has changed');
-    await manager.reloading(async () => {
-      try {
-        await agent?.reload();
-        health.report('reload-failed', undefined);
-      } catch (error) {
-        health.report('reload-failed', String(error));
-        log.error({ error: String(error) }, 'reload failed');
-      }
-    });
+    if (reload === undefined) {
+      // While the agent starts, that is kept for later.
+      isAskedFor = true;
+      return;
+    }
+    log.info('looking whether the configuration or the Corefile has changed');
+    await manager.reloading(reload);
   };
-  // While the agent starts, the signal is kept for later instead of ending it.
   process.on('SIGHUP', () => {
-    if (agent === undefined) isChanged = true;
-    else void onReload();
+    void onReload();
   });
   log.info({ version: VERSION, program: selfCommand()[0] }, 'starting');
   for (const { where, problem } of warnings) log.warn({ where, problem }, 'configuration');
@@ -63,8 +62,7 @@ async function run(config: AgentConfig): Promise<void> {
       ended.resolve(undefined);
     });
   }
-  for (const { file, text } of files) watchConfig(file, text, (error) => ended.resolve(error));
-  agent = await Agent.start(
+  const agent = await Agent.start(
     {
       version: VERSION,
       sources: {
@@ -77,37 +75,30 @@ async function run(config: AgentConfig): Promise<void> {
       overlay,
       log,
       health,
+      reloads,
       adminSocket: values['http.adminSocket'] || undefined,
       onReload,
       ...(spawnWorker === undefined ? {} : { spawnWorker }),
     },
     (error) => ended.resolve(error),
   );
+  using reloader = followConfig({ config, read, agent, log, health, reloads });
+  reload = async () => {
+    try {
+      await reloader.reload();
+      await agent.reload();
+      health.report('reload-failed', undefined);
+    } catch (error) {
+      health.report('reload-failed', String(error));
+      log.error({ error: String(error) }, 'reload failed');
+    }
+  };
   manager.ready(agent);
-  if (isChanged) void onReload();
+  if (isAskedFor) void onReload();
   const failure = await ended.promise;
   manager.stopping();
+  reloader[Symbol.dispose]();
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
-}
-
-const CONFIG_INTERVAL_MS = 5_000;
-
-/** As kube-proxy does: another configuration is for another process, which whoever runs us starts. */
-function watchConfig(file: string, before: string, onChange: (error: Error) => void): void {
-  // By looks and not by events, for a mounted ConfigMap changes by a link far above the file.
-  const look = setInterval(() => {
-    let now: string;
-    try {
-      now = readConfigFile(file, '--config').text;
-    } catch {
-      // It is being written, or gone for good; what was read stays in force.
-      return;
-    }
-    if (now === before) return;
-    clearInterval(look);
-    onChange(new Error(`--config: ${file} has changed`));
-  }, CONFIG_INTERVAL_MS);
-  look.unref();
 }

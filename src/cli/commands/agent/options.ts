@@ -38,7 +38,12 @@ export function withAgentFlags<T>(
 
 /** What the flags, the environment and the file say. Throws InputError with all that is wrong. */
 export function configOf(args: AgentArgs): AgentConfig {
-  return orInputError(() => readAgentConfig({ flags: { ...args }, environment: process.env }));
+  return orInputError(() => readConfig(args));
+}
+
+/** The same, as they are now. Throws ConfigError. */
+export function readConfig(args: AgentArgs): AgentConfig {
+  return readAgentConfig({ flags: { ...args }, environment: process.env });
 }
 
 /** Makes what is wrong with a configuration a matter of what was typed. */

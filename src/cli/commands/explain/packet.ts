@@ -11,13 +11,16 @@ import {
   originOf,
   type PacketExplanation,
 } from '../../../proxy/explain/explain.ts';
+import { inspectRules } from '../../../proxy/iptables/inspect.ts';
+import { nodeSettings } from '../../../proxy/iptables/node-rules.ts';
+import type { LiveCheck } from '../../../proxy/live-check.ts';
 import type { Packet } from '../../../proxy/model/trace.ts';
-import { inspectPacket, type LiveCheck } from '../../../proxy/nftables/inspect.ts';
+import { inspectPacket } from '../../../proxy/nftables/inspect.ts';
 import { type PacketTrace, tracePacket } from '../../../proxy/nftables/packet-trace.ts';
 import { nodeRulesIn, settingsIn } from '../../../proxy/options.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
 import { type AgentArgs, configOf, orInputError, withAgentFlags } from '../agent/options.ts';
-import { readSources } from './sources.ts';
+import { readSources } from '../sources.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 const ORIGINS = ['pod', 'host', 'outside'] as const;
@@ -78,18 +81,23 @@ export const packetCommand: CommandModule<object, Args> = {
     const explainOptions: ExplainOptions = {
       settings: settingsIn(state, options),
       node: nodeRulesIn(state, options),
+      knowsClusterIPs: kubeProxy.mode === 'nftables',
       isLocal: (addr) => local.some((each) => each.equals(addr)),
     };
     const source =
       args.source === undefined ? await sourceFor(destination) : parseAddr(args.source);
     const origin = args.from ?? originOf(source, explainOptions);
     const packet: Packet = { source, destination, port, protocol, origin };
-    const { explanation, trace } = explainPacket(state, packet, explainOptions);
+    const { explanation, trace, routes } = explainPacket(state, packet, explainOptions);
     if (!args.live) {
       process.stdout.write(args.output === 'json' ? formatJson(explanation) : format(explanation));
       return;
     }
-    const elements = inspectPacket(packet, trace, explainOptions.node);
+    const { node } = explainOptions;
+    const elements =
+      kubeProxy.mode === 'iptables'
+        ? inspectRules(destination.family, routes, nodeSettings(node))
+        : inspectPacket(packet, trace, node);
     const canSend = origin === 'host' && explainOptions.isLocal(source);
     const traced = canSend ? await tracePacket(packet) : undefined;
     if (elements.some(({ state: each }) => each !== 'same')) process.exitCode = 1;
