@@ -32,7 +32,7 @@ using source = new KubeSource(
   },
 );
 source.start();
-using _proxy = startProxy(store, () => {});
+using _proxy = startProxy(store, 'nftables', () => {});
 const ended = Promise.withResolvers<void>();
 process.once('SIGTERM', () => ended.resolve());
 await ended.promise;

@@ -8,7 +8,8 @@ import { startProxy } from './proxy-start.ts';
 
 /*
  * Our proxy alone, in the namespace it is started in, for `proxy.ts` to measure: a directory of
- * manifests, the store, the model and the nftables backend, as the agent has them. Prints a line of JSON when all rules are committed. Each line on stdin asks for changes that go into the store, not
+ * manifests, the store, the model and the backend of a mode, as the agent has them. Prints a line of JSON
+ * when all rules are committed. Each line on stdin asks for changes that go into the store, not
  * through a file; the answer is how long each took from there to its commit.
  */
 
@@ -18,7 +19,7 @@ interface Ask {
   readonly count: number;
 }
 
-const [path = '', services = '0', endpoints = '0'] = process.argv.slice(2);
+const [path = '', services = '0', endpoints = '0', mode = 'nftables'] = process.argv.slice(2);
 const size = { services: Number(services), endpoints: Number(endpoints) };
 const store = new Store();
 // One part for both, for what is in the first goes before all others.
@@ -33,7 +34,7 @@ source.start();
 const readAt = performance.now();
 let committed = Promise.withResolvers<number>();
 const first = committed.promise;
-using _proxy = startProxy(store, (at) => committed.resolve(at));
+using _proxy = startProxy(store, mode, (at) => committed.resolve(at));
 const committedAt = await first;
 const say = (value: unknown): boolean => process.stdout.write(`${JSON.stringify(value)}\n`);
 say({ readMs: readAt, committedMs: committedAt });

@@ -1,6 +1,7 @@
 import { MemoryKeeper } from '../../src/agent/memory.ts';
 import type { Store } from '../../src/cluster/store.ts';
 import { parsePrefix } from '../../src/ipaddr/prefix.ts';
+import { IptablesBackend } from '../../src/proxy/iptables/backend.ts';
 import { DEFAULT_SETTINGS } from '../../src/proxy/model/settings.ts';
 import { NftablesBackend } from '../../src/proxy/nftables/backend.ts';
 import { DEFAULT_NODE_RULES } from '../../src/proxy/node.ts';
@@ -9,14 +10,16 @@ import { NODE_NAME, SERVICE_RANGE } from './proxy-objects.ts';
 import { CLIENT_RANGE } from './proxy-room.ts';
 
 /**
- * Our proxy in the namespace the process is in, by the objects of a store, with what the agent has beside
+ * Our proxy in the namespace the process is in, by the objects of a store and the backend of a mode, with what the agent has beside
  * it for its memory. `onCommit` is told of each commit, when it was (performance.now).
  */
-export function startProxy(store: Store, onCommit: (at: number) => void): Disposable {
+export function startProxy(store: Store, mode: string, onCommit: (at: number) => void): Disposable {
   using opened = new DisposableStack();
   // Not the agent's log, which takes longer to load than a thousand Services.
   opened.use(new MemoryKeeper({ debug() {} }));
-  const backend = opened.use(NftablesBackend.open(undefined, { own: false }));
+  const backend = opened.use(
+    mode === 'iptables' ? IptablesBackend.open() : NftablesBackend.open(undefined, { own: false }),
+  );
   backend.probe();
   opened.use(
     new ServiceProxy(
