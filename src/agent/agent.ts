@@ -208,8 +208,11 @@ function openOverlay(
   const { overlay: settings, kubeProxy, log, health } = options;
   if (settings === undefined) return undefined;
   const { nodeName } = kubeProxy;
-  const { store, patch } = sources;
-  return new NodeOverlay({ store, nodeName, settings, patch, log, health, registry });
+  const { store, patch, registration } = sources;
+  const about = { store, nodeName, settings, patch, registration, log, health, registry };
+  const overlay = new NodeOverlay(about);
+  sources.onRegistered = () => overlay.registered();
+  return overlay;
 }
 
 /** A node that took addresses over gives them back while its server still answers. */

@@ -96,6 +96,9 @@ export class ClusterSources implements Disposable {
     return status === undefined ? [] : [status];
   }
 
+  /** Called each time the node was registered anew. */
+  onRegistered = (): void => {};
+
   /** Changes an object, by its path in the API; undefined where there is no API server. */
   get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
     const source = this.#server?.source;
@@ -163,6 +166,7 @@ export class ClusterSources implements Disposable {
         onRegistered: () => {
           problem = undefined;
           this.#log.info(facts, 'the node is registered');
+          this.onRegistered();
         },
         onError: (error) => {
           problem = error;

@@ -92,7 +92,8 @@ export class NodeProxy implements Disposable {
   /** How it is doing, with at most so many of the Services the kernel refuses. */
   status(quarantinedMax: number): ProxyStatus {
     const { synced, quarantined } = this.#proxy;
-    return this.record.status({ backend: this.#backend.name, synced }, quarantined, quarantinedMax);
+    const { name: backend, protection = null } = this.#backend;
+    return this.record.status({ backend, synced, protection }, quarantined, quarantinedMax);
   }
 
   /** What /livez answers. */

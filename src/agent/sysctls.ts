@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { ConntrackConnection, flowCount } from '../netlink/conntrack/connection.ts';
 import { readSysctl, writeSysctl } from '../sys/sysctl.ts';
 import type { HealthRegistry } from './health/registry.ts';
 import type { ConntrackSettings } from './kube-proxy/settings.ts';
@@ -36,6 +37,7 @@ export function setSysctls(told: Told): void {
  * becomes what it is said to be. In a network namespace that is not the first, the size is the host's.
  */
 export function setConntrackSysctls(told: Told, settings: ConntrackSettings, cores: number): void {
+  loadTracking(told);
   raiseTracked(told, trackedMax(settings, cores));
   const { tcpEstablishedTimeoutMs, tcpCloseWaitTimeoutMs } = settings;
   const timeouts = {
@@ -59,6 +61,16 @@ export function trackedMax({ maxPerCore, min }: ConntrackSettings, cores: number
   if (maxPerCore === 0) return 0;
   const scaled = maxPerCore * cores;
   return scaled > TRACKED_MAX ? TRACKED_MAX : Math.max(scaled, min);
+}
+
+/** Has the kernel load connection tracking: until something needs it, its sysctls are not there. */
+function loadTracking({ log }: Told): void {
+  try {
+    using connection = ConntrackConnection.open();
+    flowCount(connection);
+  } catch (error) {
+    log.warn({ error: String(error) }, 'the kernel does not tell of tracked connections');
+  }
 }
 
 function raiseTracked(told: Told, wanted: number): void {

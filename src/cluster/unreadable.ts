@@ -17,10 +17,10 @@ export class UnreadableObjects {
     return problem;
   }
 
-  /** It can't be read. */
+  /** It can't be read; `problem` names it. */
   add(key: string, problem: string): void {
     if (this.#problems.size >= UNREADABLE_MAX && !this.#problems.has(key)) return;
-    this.#problems.set(key, `${key}: ${problem}`);
+    this.#problems.set(key, problem);
     this.#onChange();
   }
 

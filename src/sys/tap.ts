@@ -1,4 +1,4 @@
-import { openSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import { Fd } from './fd.ts';
 import { IFREQ_UNION, interfaceRequest } from './interface-request.ts';
 import { check, libc } from './libc.ts';
@@ -35,6 +35,33 @@ export interface TapOptions {
  * kernel has no /dev/net/tun.
  */
 export function tapAdd(options: TapOptions): void {
+  // Until it is persistent the link goes with the descriptor, so a failure leaves nothing behind.
+  using device = attach(options);
+  const set = (call: string, operation: bigint, value: bigint): void => {
+    check('ioctl', libc.ioctl(device.number, operation, value), `${call}, ${options.name}`);
+  };
+  if (options.owner !== undefined) set('TUNSETOWNER', TUNSETOWNER, BigInt(options.owner));
+  if (options.group !== undefined) set('TUNSETGROUP', TUNSETGROUP, BigInt(options.group));
+  set('TUNSETPERSIST', TUNSETPERSIST, 1n);
+}
+
+/** A tap or tun link that goes when it is closed, or when the process ends. */
+export interface Tap extends Disposable {
+  /** Has the kernel receive a frame, or a packet of a tun; it is done with it when this returns. */
+  write(frame: Uint8Array): void;
+}
+
+/** Makes such a link. Throws as `tapAdd` does; `write` throws Node's error, EIO while the link is down. */
+export function tapOpen(options: Pick<TapOptions, 'name' | 'mode'>): Tap {
+  const device = attach(options);
+  return {
+    write: (frame) => void writeSync(device.number, frame),
+    [Symbol.dispose]: () => device.close(),
+  };
+}
+
+/** A descriptor with a new link attached. */
+function attach(options: TapOptions): Fd {
   const { name, mode } = options;
   const request = interfaceRequest(name);
   const flags =
@@ -42,13 +69,10 @@ export function tapAdd(options: TapOptions): void {
     (options.multiQueue === true ? IFF_MULTI_QUEUE : 0) |
     (options.virtioHeader === true ? IFF_VNET_HDR : 0);
   request.view.setUint16(IFREQ_UNION, flags | IFF_NO_PI | IFF_TUN_EXCL, true);
-  // Until it is persistent the link goes with the descriptor, so a failure leaves nothing behind.
-  using device = new Fd(openSync('/dev/net/tun', 'r+'), '/dev/net/tun');
-  const set = (call: string, operation: bigint, value: Uint8Array | bigint): void => {
-    check('ioctl', libc.ioctl(device.number, operation, value), `${call}, ${name}`);
-  };
-  set('TUNSETIFF', TUNSETIFF, request.bytes);
-  if (options.owner !== undefined) set('TUNSETOWNER', TUNSETOWNER, BigInt(options.owner));
-  if (options.group !== undefined) set('TUNSETGROUP', TUNSETGROUP, BigInt(options.group));
-  set('TUNSETPERSIST', TUNSETPERSIST, 1n);
+  using undo = new DisposableStack();
+  const device = undo.use(new Fd(openSync('/dev/net/tun', 'r+'), '/dev/net/tun'));
+  const status = libc.ioctl(device.number, TUNSETIFF, request.bytes);
+  check('ioctl', status, `TUNSETIFF, ${name}`);
+  undo.move();
+  return device;
 }

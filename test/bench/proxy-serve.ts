@@ -9,6 +9,7 @@ import { ManifestSource } from '../../src/cluster/manifests/source.ts';
 import type { ClusterObject } from '../../src/cluster/objects.ts';
 import { Store } from '../../src/cluster/store.ts';
 import { parsePrefix } from '../../src/ipaddr/prefix.ts';
+import { IptablesBackend } from '../../src/proxy/iptables/backend.ts';
 import { DEFAULT_SETTINGS } from '../../src/proxy/model/settings.ts';
 import { NftablesBackend } from '../../src/proxy/nftables/backend.ts';
 import { DEFAULT_NODE_RULES } from '../../src/proxy/node.ts';
@@ -18,8 +19,8 @@ import { CLIENT_RANGE } from './proxy-room.ts';
 
 /*
  * Our proxy alone, in the namespace it is started in, for `proxy.ts` to measure: a directory of
- * manifests or an API server, the store, the model and the nftables backend, as the agent has them. Prints a line of JSON
- * when all rules are committed. Each line on stdin asks for changes that go into the store, not
+ * manifests or an API server, the store, the model and the backend of a mode, as the agent has them.
+ * Prints a line of JSON when all rules are committed. Each line on stdin asks for changes that go into the store, not
  * through a file; the answer is how long each took from there to its commit.
  */
 
@@ -29,7 +30,7 @@ interface Ask {
   readonly count: number;
 }
 
-const [from, path = '', services = '0', endpoints = '0'] = process.argv.slice(2);
+const [from, path = '', services = '0', endpoints = '0', mode = 'nftables'] = process.argv.slice(2);
 const size = { services: Number(services), endpoints: Number(endpoints) };
 using _memory = new MemoryKeeper(openLog('silent'));
 const store = new Store();
@@ -78,7 +79,8 @@ function fromServer(): Disposable {
   return server;
 }
 
-const backend = NftablesBackend.open(undefined, { own: false });
+const backend =
+  mode === 'iptables' ? IptablesBackend.open() : NftablesBackend.open(undefined, { own: false });
 backend.probe();
 let committed = Promise.withResolvers<number>();
 const first = committed.promise;
@@ -131,4 +133,4 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 source[Symbol.dispose]();
 proxy.close();
-backend.close();
+backend[Symbol.dispose]();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { rolldown } from 'rolldown';
+import type { ProxyMode } from '../../src/agent/kube-proxy/settings.ts';
 import { sampleOf } from './measure.ts';
 import { costOf, type ProcessCost } from './process-cost.ts';
 import { measureByApi } from './proxy-by-api.ts';
@@ -37,6 +38,8 @@ const ALL_SIZES: readonly (Size & { readonly peers: boolean })[] = [
 ];
 const ROUNDS = 3;
 const CHANGES = 200;
+const IPTABLES_CHANGES = 20;
+const OURS_BY_IPTABLES = 'podwire, iptables';
 const FILE_CHANGES = 20;
 const CONNECTS = 1_500;
 /** The sizes whose connections are compared. */
@@ -90,12 +93,18 @@ class Ours implements Disposable {
   readonly #server: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  private constructor(room: Room, server: ChildProcess, script: string, size: Size) {
+  private constructor(
+    room: Room,
+    server: ChildProcess,
+    script: string,
+    size: Size,
+    mode: ProxyMode,
+  ) {
     this.room = room;
     this.size = size;
     this.#server = server;
     this.manifests = writeManifests(size);
-    const args = ['--manifests', this.manifests, `${size.services}`, `${size.endpoints}`];
+    const args = ['--manifests', this.manifests, `${size.services}`, `${size.endpoints}`, mode];
     const program = [process.execPath, ...EXECUTABLE_ARGS, script, ...args] as const;
     this.#child = spawn(...room.enter('node', ...program), { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('no output');
@@ -103,10 +112,10 @@ class Ours implements Disposable {
   }
 
   /** Starts it; what it gives is to be loaded next. */
-  static async start(script: string, size: Size): Promise<Ours> {
-    const room = new Room(`ours-${size.services}`);
+  static async start(script: string, size: Size, mode: ProxyMode = 'nftables'): Promise<Ours> {
+    const room = new Room(`ours-${mode}-${size.services}`);
     try {
-      return new Ours(room, await room.startServer(), script, size);
+      return new Ours(room, await room.startServer(), script, size, mode);
     } catch (error) {
       room[Symbol.dispose]();
       throw error;
@@ -152,6 +161,20 @@ async function runOurs(script: string, size: Size, isLast: boolean): Promise<Fig
   const serviceMs = await ours.change('service', CHANGES);
   const fileMs = await changeFile(ours);
   return { ...loaded, ...latencies, endpointMs, serviceMs, fileMs };
+}
+
+/** The same in mode iptables, for which some changes are enough. */
+async function runIptables(script: string, size: Size): Promise<Figures> {
+  using ours = await Ours.start(script, size, 'iptables');
+  const { readMs, committedMs } = await ours.loaded();
+  const { cpuMs } = ours.cost;
+  await sleep(REST_MS);
+  const { rssMb, peakMb } = ours.cost;
+  const latencies = connects(ours.room, size, CONNECTS);
+  const endpointMs = await ours.change('endpoint', IPTABLES_CHANGES);
+  const serviceMs = await ours.change('service', IPTABLES_CHANGES);
+  const loadMs = committedMs - readMs;
+  return { committedMs, loadMs, cpuMs, rssMb, peakMb, ...latencies, endpointMs, serviceMs };
 }
 
 /** What rules add to a connect at the larger size, beside what they add at the smaller, in turn. */
@@ -210,6 +233,7 @@ async function measure(script: string, size: (typeof SIZES)[number]) {
     rssMb: median(({ rssMb }) => rssMb),
     peakMb: median(({ peakMb }) => peakMb),
   });
+  if (size.peers) results.set(OURS_BY_IPTABLES, await runIptables(script, size));
   if (!size.peers || oursAlone || kubeMissing() !== undefined) return results;
   await measureByApi(script, size, (name, figures) => results.set(name, figures));
   return results;
@@ -244,11 +268,12 @@ function report(all: readonly ReadonlyMap<string, Figures>[], flat: number): voi
     services: number,
     endpoints: number,
     of: (figures: Figures) => number | undefined,
+    name = 'podwire',
   ) => {
     const index = SIZES.findIndex(
       (size) => size.services === services && size.endpoints === endpoints,
     );
-    const figures = all[index]?.get('podwire');
+    const figures = all[index]?.get(name);
     return (figures === undefined ? undefined : of(figures)) ?? Number.NaN;
   };
   publish({
@@ -309,6 +334,11 @@ function report(all: readonly ReadonlyMap<string, Figures>[], flat: number): voi
         text: 'MB at 10,000 x 10',
         figure: figure(10_000, 10, ({ rssMb }) => rssMb),
         limit: 250,
+      },
+      {
+        text: 'one endpoint at 10,000 x 2 in mode iptables, until it is committed, ms',
+        figure: figure(10_000, 2, ({ endpointMs }) => at('p50', endpointMs), OURS_BY_IPTABLES),
+        limit: 300,
       },
       {
         text: 'what rules add to a connect at 30,000 Services beside that at 1,000',

@@ -29,9 +29,9 @@ describe("the agent's options", () => {
   it('have flags of their own, a sentence each, and speak of one another by names that exist', () => {
     const flags = OPTION_NAMES.flatMap((name) => OPTIONS[name].flag ?? []);
     expect(new Set(flags).size).toBe(flags.length);
-    expect(flags.filter((flag) => !/^[a-z]+(?:-[a-z]+)*$/.test(flag) || flag === 'config')).toEqual(
-      [],
-    );
+    expect(
+      flags.filter((flag) => !/^[a-z]+(?:-[a-z0-9]+)*$/.test(flag) || flag === 'config'),
+    ).toEqual([]);
     expect(OPTION_NAMES.filter((name) => /^[A-Z][a-z]+ |\.$/.test(OPTIONS[name].doc))).toEqual([]);
     const others = OPTION_NAMES.flatMap((name) => {
       const { excludedBy = [], needs = [] } = OPTIONS[name];

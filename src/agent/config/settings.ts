@@ -68,6 +68,12 @@ export function overlaySettings(values: Values, fail: Fail): OverlaySettings | u
   if (values['overlay.masquerade'] && network.length === 0) {
     fail('overlay.network', 'expected the networks of the pods, which are not to be masqueraded');
   }
+  for (const { addr, bits } of network) {
+    const name = addr.family === 4 ? 'overlay.nodeMaskSize.ipv4' : 'overlay.nodeMaskSize.ipv6';
+    if (values['node.register'] && values[name] < bits) {
+      fail(name, `expected at least ${bits}, for the network has as many bits`);
+    }
+  }
   return {
     id: values['overlay.id'],
     port: values['overlay.port'],
@@ -76,6 +82,10 @@ export function overlaySettings(values: Values, fail: Fail): OverlaySettings | u
     master: values['overlay.link'],
     directRouting: values['overlay.directRouting'],
     masquerade: values['overlay.masquerade'],
+    nodeMaskBits: {
+      4: values['overlay.nodeMaskSize.ipv4'],
+      6: values['overlay.nodeMaskSize.ipv6'],
+    },
     cniConfig: values['overlay.cniConfig'],
     subnetFile: values['overlay.subnetFile'],
   };

@@ -6,9 +6,14 @@ import type { SourceChanges, SourceOptions } from '../cluster-sources.ts';
 import { OPTIONS, type OptionName, SOURCE_NAMES, type Values } from './definitions.ts';
 import { ConfigError } from './fault.ts';
 
+/** Whether the values name any source. */
+export function hasSources(values: Values): boolean {
+  return SOURCE_NAMES.some((name) => values[name] !== undefined && values[name] !== false);
+}
+
 /** Throws ConfigError where the values name no source at all. */
 export function checkSources(values: Values): void {
-  if (SOURCE_NAMES.some((name) => values[name] !== undefined && values[name] !== false)) return;
+  if (hasSources(values)) return;
   const flags = SOURCE_NAMES.map((name) => `--${OPTIONS[name].flag}`);
   const problem = `expected a source: ${flags.slice(0, -1).join(', ')} or ${flags.at(-1)}`;
   throw new ConfigError([{ where: '', field: '', problem }]);

@@ -83,6 +83,10 @@ export const DEGRADED_STATES = {
     what: 'packets to pods of other nodes may not find their way',
     todo: 'see what is missing or in the way; it is tried again',
   },
+  'subnet-not-leased': {
+    what: 'the node has no subnet for its pods',
+    todo: 'see whether etcd is there, and the network has room for another node',
+  },
   'overlay-node-refused': {
     what: 'pods of a node that contradicts others, or itself, are not reached',
     todo: 'mend its podCIDRs, addresses or annotations',

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Prefix } from '../../ipaddr/prefix.ts';
+import { type Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
 import { writeFileAtomic } from '../../sys/atomic-file.ts';
 import type { OverlaySettings } from './settings.ts';
 
@@ -20,6 +20,14 @@ export function writeNetworkFiles(
   const { subnetFile, cniConfig } = settings;
   if (subnetFile !== undefined) ensureFile(subnetFile, subnetFacts(settings, subnets, mtu));
   if (cniConfig !== undefined) ensureFile(cniConfig, conflist(subnets, mtu));
+}
+
+/** The node's subnets by the file of an earlier time; none where there is no such file. */
+export function savedSubnets({ subnetFile }: OverlaySettings): Prefix[] {
+  const text = (subnetFile === undefined ? undefined : contentOf(subnetFile)) ?? '';
+  return [...text.matchAll(/^FLANNEL_(?:IPV6_)?SUBNET=(.*)$/gm)].flatMap(
+    ([, subnet = '']) => tryParsePrefix(subnet)?.masked() ?? [],
+  );
 }
 
 /** Whoever reads it may be anybody, such as a runtime in a container. */

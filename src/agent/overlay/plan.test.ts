@@ -10,6 +10,7 @@ const settings: OverlaySettings = {
   network: [parsePrefix('10.244.0.0/16'), parsePrefix('fd00:244::/48')],
   directRouting: false,
   masquerade: true,
+  nodeMaskBits: { 4: 24, 6: 64 },
 };
 
 function node(number: number, more: Partial<Node> = {}, annotations = {}): Node {

@@ -16,6 +16,8 @@ export interface OverlaySettings {
   readonly directRouting: boolean;
   /** Packets that leave the network leave under the node's address. */
   readonly masquerade: boolean;
+  /** The prefix length of a node's subnet, where the node gets one for itself. */
+  readonly nodeMaskBits: { readonly [family in 4 | 6]: number };
   /** Where the CNI configuration goes, once pods can be wired. */
   readonly cniConfig?: string | undefined;
   /** Where the facts flannel's CNI plugin reads go. */

@@ -87,6 +87,8 @@ export interface ProxyStatus {
   readonly backend: string;
   /** Whether the last sync held. */
   readonly synced: boolean;
+  /** Whether the kernel keeps others from changing the rules, and why; null before the first sync. */
+  readonly protection: { readonly isOwned: boolean; readonly reason: string } | null;
   readonly services: number;
   /** Ways in to Services: one for each address, protocol and port. */
   readonly routes: number;

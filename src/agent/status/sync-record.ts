@@ -40,7 +40,7 @@ export class SyncRecord {
 
   /** The status, with at most so many of the refused routes. */
   status(
-    proxy: Pick<ProxyStatus, 'backend' | 'synced'>,
+    proxy: Pick<ProxyStatus, 'backend' | 'synced' | 'protection'>,
     quarantined: readonly Quarantined[],
     max: number,
   ): ProxyStatus {

@@ -1,5 +1,5 @@
 import type { Values } from '../../agent/config/definitions.ts';
-import { sourceOptions } from '../../agent/config/source-options.ts';
+import { checkSources, hasSources, sourceOptions } from '../../agent/config/source-options.ts';
 import type { KubeProxySettings } from '../../agent/kube-proxy/settings.ts';
 import { etcdOrigin } from '../../cluster/etcd/access.ts';
 import { EtcdSource } from '../../cluster/etcd/source.ts';
@@ -11,6 +11,7 @@ import { Store, type StorePart } from '../../cluster/store.ts';
 import { PodwireError } from '../../errors.ts';
 import { workerSpawner } from '../self.ts';
 import { VERSION } from '../version.ts';
+import { orInputError } from './agent/options.ts';
 
 /** A server that gave nothing for so long is not waited for. */
 const SERVER_TIMEOUT_MS = 10_000;
@@ -19,7 +20,8 @@ const SILENCE_MS = 1_000;
 
 /**
  * The cluster's objects as the agent's sources have them now. Manifests that are wrong, and a server that does
- * not answer, are told of on stderr. Throws when a source can't be read, and nothing of it was saved.
+ * not answer, are told of on stderr. Where no source is named it is what the agent has saved. Throws when a source
+ * can't be read, and nothing of it was saved.
  */
 export async function readSources(
   values: Values,
@@ -27,6 +29,7 @@ export async function readSources(
 ): Promise<Store> {
   const store = new Store();
   const { manifests, kube, etcd, savedState } = sourceOptions(values);
+  if (!hasSources(values)) restoreAny(store.part(), values, savedState);
   if (manifests !== undefined) {
     const part = store.part();
     const { errors } = new ManifestDirectory(manifests).scan((objects) => part.apply(objects, []));
@@ -54,6 +57,18 @@ export async function readSources(
     });
   }
   return store;
+}
+
+/** Takes what was saved, of whichever server. Throws InputError where there is nothing. */
+function restoreAny(part: StorePart, values: Values, savedState: string | undefined): void {
+  const saved = savedState === undefined ? undefined : readState(savedState);
+  if (saved === undefined) {
+    orInputError(() => checkSources(values));
+    return;
+  }
+  const savedAt = new Date(saved.savedMs).toISOString();
+  tell(`no source is named; this is what was saved of ${saved.origin} at ${savedAt}`);
+  part.replace(saved.objects);
 }
 
 /**

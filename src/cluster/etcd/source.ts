@@ -209,6 +209,7 @@ export class EtcdSource implements ServerSource {
       if (!objects.has(key) && !kept.has(key)) gone.push(key);
     }
     await applyInParts(this.#part, [...objects.values()], gone, signal);
+    signal.throwIfAborted();
     const isFirst = !this.#isSynced;
     this.#isSynced = true;
     this.#restoredFromMs = undefined;
@@ -224,7 +225,7 @@ export class EtcdSource implements ServerSource {
       return object;
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
-      this.#unreadable.add(key, error.message);
+      this.#unreadable.add(key, `${key}: ${error.message}`);
       return undefined;
     }
   }

@@ -4,6 +4,7 @@ import type { DecodeThread } from '../decode-thread/thread.ts';
 import { LineSplitter } from '../line-splitter.ts';
 import type { ClusterObject } from '../objects.ts';
 import type { FollowState } from '../server-source.ts';
+import { UnreadableObjects } from '../unreadable.ts';
 import type { KubeClient } from './client.ts';
 import { KubeError } from './connection.ts';
 import { type Heard, type HeardTexts, hear } from './heard.ts';
@@ -29,8 +30,6 @@ const WATCH_MS_MIN = 1_000;
 const ABSENT_RETRY_MS = 300_000;
 /** What comes of a list after so much is decoded by another thread: it is a large one. */
 const LIST_BYTES_HERE = 1 << 20;
-/** Objects that can't be read are counted up to here. */
-const UNREADABLE_MAX = 1_000;
 
 const HTTP = { UNAUTHORIZED: 401, FORBIDDEN: 403, NOT_FOUND: 404, GONE: 410, BUSY: 429, AWAY: 503 };
 /** Of these answers to a streamed list none says that the server cannot stream. */
@@ -78,8 +77,7 @@ export class Reflector {
   readonly #limits: ReflectorLimits;
   readonly #events: ReflectorEvents;
   readonly #ended = new AbortController();
-  /** By key, what is wrong with objects that can't be read. */
-  readonly #unreadable = new Map<string, string>();
+  readonly #unreadable: UnreadableObjects;
   /** How far we have heard; undefined when all has to be read again. */
   #version: string | undefined;
   /** The server may be another than the one that gave us the version. */
@@ -100,6 +98,7 @@ export class Reflector {
     this.#thread = thread;
     this.#limits = limits;
     this.#events = events;
+    this.#unreadable = new UnreadableObjects(() => events.onStatus());
   }
 
   /** Aborted when it was closed. */
@@ -113,8 +112,7 @@ export class Reflector {
 
   /** What went wrong last and is not well again; else of an object that can't be read. */
   get error(): string | undefined {
-    const [unreadable] = this.#unreadable.values();
-    return this.#failure ?? unreadable;
+    return this.#failure ?? this.#unreadable.first;
   }
 
   /** When the server was last heard on this resource (Date.now). */
@@ -310,9 +308,9 @@ export class Reflector {
         } else if (listing?.isOpen) {
           this.#collect(heard, listing);
         } else if (heard.what === 'unreadable') {
-          this.#unreadableBy(heard.key, heard.problem);
+          this.#unreadable.add(heard.key, heard.problem);
         } else {
-          this.#readable(heard.key);
+          this.#unreadable.delete(heard.key);
           changes.set(heard.key, heard.what === 'put' ? heard.object : undefined);
         }
       }
@@ -323,9 +321,7 @@ export class Reflector {
   }
 
   async #listed({ objects, unreadable }: Listing, version: string): Promise<void> {
-    for (const key of this.#unreadable.keys()) {
-      if (!unreadable.has(key)) this.#readable(key);
-    }
+    this.#unreadable.keep(unreadable);
     await this.#events.onList(objects, unreadable);
     this.#ended.signal.throwIfAborted();
     // The watch that gave them goes on for minutes, and would hold them.
@@ -338,11 +334,11 @@ export class Reflector {
   #collect(heard: Heard, { objects, unreadable }: Listing): void {
     switch (heard.what) {
       case 'put':
-        this.#readable(heard.key);
+        this.#unreadable.delete(heard.key);
         objects.set(heard.key, heard.object);
         break;
       case 'unreadable':
-        this.#unreadableBy(heard.key, heard.problem);
+        this.#unreadable.add(heard.key, heard.problem);
         unreadable.add(heard.key);
         break;
       case 'gone':
@@ -360,18 +356,6 @@ export class Reflector {
 
   #errorOf({ problem, status }: { problem: string; status?: number }): KubeError {
     return new KubeError(`${this.#client.origin}: ${problem}`, status);
-  }
-
-  /** Remembers why an object can't be read. */
-  #unreadableBy(key: string, problem: string): void {
-    if (this.#unreadable.size >= UNREADABLE_MAX) return;
-    this.#unreadable.set(key, problem);
-    this.#events.onStatus();
-  }
-
-  /** An object that could not be read can be now, or is gone. */
-  #readable(key: string): void {
-    if (this.#unreadable.delete(key)) this.#events.onStatus();
   }
 
   async #get(

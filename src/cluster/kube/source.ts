@@ -3,6 +3,7 @@ import { DecodeThread } from '../decode-thread/thread.ts';
 import { applyInParts } from '../in-parts.ts';
 import { type ClusterObject, objectKey } from '../objects.ts';
 import type { ServerEvents, ServerSource, ServerStatus } from '../server-source.ts';
+import { SourceCondition } from '../source-condition.ts';
 import type { StorePart } from '../store.ts';
 import type { Access } from './access.ts';
 import { KubeClient } from './client.ts';
@@ -38,9 +39,7 @@ export class KubeSource implements ServerSource {
   /** Of resources that are not to be had, what the part has stays. */
   readonly #absent = new Set<Resource>();
   readonly #unreadable = new Set<string>();
-  #reported = new Set<string>();
-  #staleSinceMs: number | undefined = Date.now();
-  #lastError: string | undefined;
+  readonly #condition: SourceCondition;
   #restoredFromMs: number | undefined;
 
   constructor(part: StorePart, options: KubeSourceOptions, events: ServerEvents) {
@@ -50,6 +49,7 @@ export class KubeSource implements ServerSource {
     this.#thread = new DecodeThread(options.spawnDecoder);
     this.#part = part;
     this.#events = events;
+    this.#condition = new SourceCondition(events);
     for (const resource of resourcesOf(options)) this.#add(resource);
   }
 
@@ -67,7 +67,7 @@ export class KubeSource implements ServerSource {
     if (this.isSynced || this.#late !== undefined) return false;
     this.#part.replace(objects);
     this.#restoredFromMs = savedMs;
-    this.#staleSinceMs = savedMs;
+    this.#condition.staleSinceMs = savedMs;
     return true;
   }
 
@@ -107,14 +107,15 @@ export class KubeSource implements ServerSource {
 
   get status(): ServerStatus {
     const heard = this.#reflectors.flatMap(({ heardMs }) => heardMs ?? []);
+    const { staleSinceMs, lastError } = this.#condition;
     return {
       server: this.#client.origin,
       isSynced: this.isSynced,
-      isCurrent: this.#staleSinceMs === undefined,
-      staleSinceMs: this.#staleSinceMs,
+      isCurrent: staleSinceMs === undefined,
+      staleSinceMs,
       restoredFromMs: this.#restoredFromMs,
       heardMs: heard.length === 0 ? undefined : Math.max(...heard),
-      lastError: this.#lastError,
+      lastError,
       objects: this.#part.size,
       resources: this.#reflectors.map(({ resource, state, version, error }) => ({
         path: resource.path,
@@ -238,13 +239,7 @@ export class KubeSource implements ServerSource {
     const isCurrent =
       this.isSynced &&
       this.#reflectors.every(({ state }) => state === 'watching' || state === 'absent');
-    this.#staleSinceMs = isCurrent ? undefined : (this.#staleSinceMs ?? Date.now());
-    const before = this.#reported;
-    this.#reported = new Set(this.#reflectors.flatMap(({ error }) => error ?? []));
-    for (const message of this.#reported) {
-      this.#lastError = message;
-      if (!before.has(message)) this.#events.onError(message);
-    }
-    if (before.size > 0 && this.#reported.size === 0) this.#events.onRecovered();
+    const problems = this.#reflectors.flatMap(({ error }) => error ?? []);
+    this.#condition.update(isCurrent, problems);
   }
 }

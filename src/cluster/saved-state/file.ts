@@ -110,9 +110,9 @@ async function writeTo(temporary: string, path: string, state: SavedState): Prom
 
 /**
  * The state at `path`; undefined when there is none. Throws SavedStateError for a file that is torn, of
- * something else, of another server than `origin`, or of a later podwire.
+ * something else, of another server than `origin`, where that is said, or of a later podwire.
  */
-export function readState(path: string, origin: string): SavedState | undefined {
+export function readState(path: string, origin?: string): SavedState | undefined {
   const fd = openFile(path);
   if (fd === undefined) return undefined;
   try {
@@ -150,7 +150,11 @@ function* linesOf(path: string, fd: number): Generator<string, undefined> {
   }
 }
 
-function parseState(path: string, origin: string, lines: Generator<string>): SavedState {
+function parseState(
+  path: string,
+  origin: string | undefined,
+  lines: Generator<string>,
+): SavedState {
   const hash = createHash('sha256');
   const next = (): string => {
     try {
@@ -178,10 +182,10 @@ function parseState(path: string, origin: string, lines: Generator<string>): Sav
     if (Object.hasOwn(KINDS, object.kind)) return object;
     throw new SavedStateError(path, `an object of an unknown kind, "${object.kind}"`);
   });
-  return { origin, savedMs: head.savedMs, objects };
+  return { origin: head.origin, savedMs: head.savedMs, objects };
 }
 
-function parseHead(path: string, origin: string, line: string): Head {
+function parseHead(path: string, origin: string | undefined, line: string): Head {
   let head: Partial<Head> | undefined;
   try {
     head = JSON.parse(line) as Partial<Head>;
@@ -194,11 +198,12 @@ function parseHead(path: string, origin: string, line: string): Head {
     throw new SavedStateError(path, `expected version ${VERSION}, got ${JSON.stringify(version)}`);
   }
   const { origin: from, savedMs, objects } = head;
-  if (from !== origin) {
+  if (origin !== undefined && from !== origin) {
     throw new SavedStateError(path, `it is of another server, ${JSON.stringify(from)}`);
   }
+  if (typeof from !== 'string') throw new SavedStateError(path, 'expected origin in its head');
   if (typeof savedMs !== 'number' || !Number.isSafeInteger(objects)) {
     throw new SavedStateError(path, 'expected savedMs and objects in its head');
   }
-  return { format: FORMAT, version, origin, savedMs, objects: objects ?? 0 };
+  return { format: FORMAT, version, origin: from, savedMs, objects: objects ?? 0 };
 }

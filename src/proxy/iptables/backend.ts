@@ -7,7 +7,7 @@ import type { Desired, ProxyBackend, SyncResult } from '../backend.ts';
 import type { ServiceRoute } from '../model/route.ts';
 import { removeRules } from './cleanup.ts';
 import { TableWatch } from './drift.ts';
-import { FamilySynchronizer } from './family-sync.ts';
+import { type FamilySync, FamilySynchronizer } from './family-sync.ts';
 import { type NodeSettings, nodeSettings } from './node-rules.ts';
 
 const FAMILIES = [4, 6] as const;
@@ -64,12 +64,12 @@ export class IptablesBackend implements ProxyBackend {
     for (const family of FAMILIES) {
       this.#families[family].take(node, ofFamily(family, routes), isWhole);
     }
-    // A change of ours must not be taken for somebody else's, nor somebody else's for ours.
     const isDoubted = this.#doubted && !this.#watch.isUntouched();
     this.#doubted = false;
     if (isDoubted) this.#forget();
+    // A change of ours must not be taken for somebody else's.
     using _quiet = this.#watch.pause();
-    const outcomes = await Promise.allSettled(FAMILIES.map((each) => this.#families[each].sync()));
+    const outcomes = await this.#syncFamilies();
     const failed = outcomes.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') {
       // What the other family was told is not told again.
@@ -105,6 +105,14 @@ export class IptablesBackend implements ProxyBackend {
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
+  }
+
+  /** Both at once; but those of the older kind share a lock, and one would wait for the other. */
+  async #syncFamilies(): Promise<readonly PromiseSettledResult<FamilySync>[]> {
+    const start = (family: 4 | 6) => Promise.allSettled([this.#families[family].sync()]);
+    if (this.flavour === 'nft') return (await Promise.all(FAMILIES.map(start))).flat();
+    const first = await start(4);
+    return [...first, ...(await start(6))];
   }
 
   #nodeSettings({ node }: Desired): NodeSettings {

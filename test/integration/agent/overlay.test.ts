@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { callPlugin, type PluginAnswer } from '../cni/plugin-fixture.ts';
 import { NODES, type NodeNumber, useOverlay } from '../cni/vxlan-fixture.ts';
+import { EtcdServer } from '../etcd/etcd-server.ts';
 import { ask, eventually, RunningAgent } from './agent-fixture.ts';
 
 /** Three nodes on one wire with a pod each, and an agent in each of them. */
@@ -271,5 +272,47 @@ describe('podwire agent --overlay vxlan', () => {
     expect(agent.told()).toContain('id 1 on port 8472 is taken by \\"flannel.1\\"');
     nodes.node(1).exec('ip', 'link', 'del', 'flannel.1');
     await eventually(() => expect(degraded(1)).toEqual([]));
+  });
+
+  it('gives nodes that register themselves in etcd a subnet each, and the same one again', async () => {
+    nodes.wire.exec('ip', 'addr', 'add', '192.0.2.100/24', 'dev', 'wire');
+    nodes.wire.exec('ip', 'link', 'set', 'lo', 'up');
+    const url = 'http://192.0.2.100:2379';
+    await using _etcd = await EtcdServer.start({
+      prefix: ['ip', 'netns', 'exec', nodes.wire.name],
+      flags: ['--listen-client-urls', url, '--advertise-client-urls', url],
+    });
+    const start = async (node: NodeNumber): Promise<RunningAgent> =>
+      startAgent(
+        node,
+        [],
+        [
+          `--etcd-endpoints=${url}`,
+          '--register-node',
+          `--node-ip=192.0.2.${node}`,
+          '--overlay-network=10.244.0.0/16',
+          '--saved-state=',
+        ],
+      );
+    const subnets = (): string[] =>
+      ([1, 2] as const).flatMap((node) => {
+        const file = nodes.path(`node-${node}.env`);
+        return existsSync(file) ? (/SUBNET=(.*)/.exec(readFileSync(file, 'utf8'))?.[1] ?? []) : [];
+      });
+    await using one = await start(1);
+    await using two = await start(2);
+    await eventually(() => expect(subnets(), one.told()).toHaveLength(2));
+    expect(subnets().toSorted(), two.told()).toEqual(['10.244.0.1/24', '10.244.1.1/24']);
+    const addresses = ([1, 2] as const).map((node) => {
+      const { ips } = wirePod(node).json as { ips: { address: string }[] };
+      return (ips[0]?.address ?? '').replace(/\/.*/, '');
+    });
+    await eventually(() => expect(nodes.reaches(1, addresses[1] ?? ''), one.told()).toBe(true));
+    const before = subnets();
+    await two.stop('SIGKILL');
+    await using again = await start(2);
+    await eventually(() => expect(again.logged('overlay ready'), again.told()).toBe(true));
+    expect(subnets()).toEqual(before);
+    expect(nodes.reaches(1, addresses[1] ?? '')).toBe(true);
   });
 });

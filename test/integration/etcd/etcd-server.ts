@@ -19,6 +19,8 @@ export interface EtcdServerOptions {
   /** Asks clients for a certificate. */
   readonly tls?: boolean;
   readonly flags?: readonly string[];
+  /** Another program than Debian's. */
+  readonly program?: string;
   /** The command line that enters a network namespace, to run there. */
   readonly prefix?: readonly string[];
 }
@@ -77,7 +79,7 @@ export class EtcdServer implements AsyncDisposable {
       this.file('server.key'),
     ];
     const trust = ['--client-cert-auth', '--trusted-ca-file', this.file('ca.crt')];
-    const [program, all] = this.#command('etcd', [
+    const [program, all] = this.#command(this.#options.program ?? 'etcd', [
       '--data-dir',
       this.file('data'),
       '--listen-client-urls',

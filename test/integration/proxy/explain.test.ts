@@ -1,11 +1,15 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { KUBE_PROXY_DEFAULTS, proxyOptionsOf } from '../../../src/agent/kube-proxy/settings.ts';
+import { ManifestDirectory } from '../../../src/cluster/manifests/directory.ts';
+import { writeState } from '../../../src/cluster/saved-state/file.ts';
 import { Store } from '../../../src/cluster/store.ts';
 import { parseAddr } from '../../../src/ipaddr/parse-addr.ts';
 import { parsePrefix } from '../../../src/ipaddr/prefix.ts';
+import { ConntrackConnection, flowList } from '../../../src/netlink/conntrack/connection.ts';
 import type { ProxyBackend } from '../../../src/proxy/backend.ts';
 import {
   type ExplainOptions,
@@ -19,6 +23,7 @@ import { RouteTable } from '../../../src/proxy/model/table.ts';
 import { NftablesBackend } from '../../../src/proxy/nftables/backend.ts';
 import type { PacketTrace } from '../../../src/proxy/nftables/packet-trace.ts';
 import { DEFAULT_NODE_RULES } from '../../../src/proxy/node.ts';
+import { nodeRulesIn, settingsIn } from '../../../src/proxy/options.ts';
 import type { CaseSettings, Probe } from '../../conformance/proxy/case.ts';
 import { CASES } from '../../conformance/proxy/cases.ts';
 import { modelSettings, nodeRules } from '../../conformance/proxy/settings.ts';
@@ -197,6 +202,35 @@ describe('podwire explain packet', () => {
     expect(run('10.96.0.20', '0', '--source', '10.0.0.1')).toMatchObject({ status: 2 });
   });
 
+  it('goes by what the agent has saved where no server can be asked', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    const part = new Store().part();
+    new ManifestDirectory(directory).scan((objects) => part.apply(objects, []));
+    const file = join(directory, 'cluster-state');
+    const origin = 'http://127.0.0.1:1';
+    await writeState(file, { origin, savedMs: 0, objects: [...part.objects()] });
+    const explain = (...args: string[]) => {
+      const all = ['--no-warnings', entry, 'explain', 'packet', '10.96.0.20', '80', ...args];
+      const options = {
+        encoding: 'utf8',
+        env: { ...process.env, STATE_DIRECTORY: directory },
+      } as const;
+      const from = ['--source', '10.0.0.1'];
+      const { status, stdout, stderr } = fixture.netns.run(() =>
+        spawnSync(process.execPath, [...all, ...from], options),
+      );
+      return { status, stdout, stderr };
+    };
+    const at = 'this is what was saved of http://127.0.0.1:1 at 1970-01-01T00:00:00.000Z';
+    const unnamed = explain();
+    expect(unnamed).toMatchObject({ status: 0, stderr: `podwire: no source is named; ${at}\n` });
+    expect(unnamed.stdout).toContain('from outside: forward');
+    const away = explain('--master', origin);
+    expect(away.stderr).toMatch(/ECONNREFUSED.*this is what was saved at 1970-01-01T00:00:00.000Z/);
+    expect(away.stdout).toBe(unnamed.stdout);
+    expect(explain('--saved-state', '')).toMatchObject({ status: 2, stdout: '' });
+  });
+
   it('finds every element that the packet meets, and follows one through the rules', async () => {
     wire();
     await sync();
@@ -275,5 +309,185 @@ describe('podwire explain packet', () => {
     const other = run('10.96.0.20', '81', '--source', '10.0.0.1', ...inMode);
     expect(other.output).toMatch(/: pass\n/);
     expect(other.output).toMatch(/mode +has rules for ports of Services alone/);
+  });
+});
+
+const ALL_PROTOCOLS = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: NodePort
+  clusterIPs: [10.96.0.20, "fd00:96::20"]
+  ports:
+  - {name: t, protocol: TCP, port: 80, nodePort: 30080}
+  - {name: u, protocol: UDP, port: 80, nodePort: 30080}
+  - {name: s, protocol: SCTP, port: 80, nodePort: 30080}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-4, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports:
+- {name: t, protocol: TCP, port: 8080}
+- {name: u, protocol: UDP, port: 8080}
+- {name: s, protocol: SCTP, port: 8080}
+endpoints: [{addresses: [10.244.1.10]}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-6, labels: {kubernetes.io/service-name: web}}
+addressType: IPv6
+ports:
+- {name: t, protocol: TCP, port: 8080}
+- {name: u, protocol: UDP, port: 8080}
+- {name: s, protocol: SCTP, port: 8080}
+endpoints: [{addresses: ["fd00:244:1::10"]}]
+`;
+
+describe('podwire explain packet --live, of a packet that the node does not send', () => {
+  const fixture = useNetns('inject');
+  const CLUSTER = '10.244.0.0/24,fd00:244::/64';
+  let directory: string;
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'podwire-inject-'));
+    writeFileSync(join(directory, 'web.yaml'), ALL_PROTOCOLS);
+    for (const command of [
+      'link set lo up',
+      // Pods of this node are on a bridge, all others are beyond a cable.
+      'link add cni0 type bridge',
+      'link set cni0 up',
+      'addr add 10.244.0.1/24 dev cni0',
+      'addr add fd00:244::1/64 dev cni0 nodad',
+      'link add pod type veth peer name eth0',
+      'link set eth0 up',
+      'link set pod master cni0 up',
+      'link add out type veth peer name peer',
+      'link set out up',
+      'link set peer up',
+      'addr add 192.0.2.1/24 dev out',
+      'addr add 2001:db8:2::1/64 dev out nodad',
+      'route add default dev out',
+      '-6 route add default dev out',
+    ]) {
+      fixture.exec('ip', ...command.split(' '));
+    }
+    fixture.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+    const store = new Store();
+    const part = store.part();
+    new ManifestDirectory(directory).scan((objects) => part.apply(objects, []));
+    const options = proxyOptionsOf({
+      ...KUBE_PROXY_DEFAULTS,
+      nodeName: 'n1',
+      clusterCIDRs: CLUSTER.split(',').map(parsePrefix),
+    });
+    using backend = NftablesBackend.open(fixture.netns, { own: false });
+    const table = new RouteTable(settingsIn(store, options));
+    table.update(store, [...store.services.keys()]);
+    backend.sync({
+      node: nodeRulesIn(store, options),
+      routes: () => table.routes(),
+      changes: new Map(),
+    });
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const explain = (...args: string[]): Live => {
+    const entry = join(import.meta.dirname, '../../../src/entry.ts');
+    const flags = ['--manifests', directory, '--live', '-o', 'json', ...args];
+    const command = ['--no-warnings', entry, 'explain', 'packet', ...flags];
+    // Its status says whether anything differs, which it may.
+    const run = () => spawnSync(process.execPath, command, { encoding: 'utf8' });
+    const { stdout, stderr } = fixture.netns.run(run);
+    expect(stderr).toBe('');
+    return JSON.parse(stdout) as Live;
+  };
+
+  it('follows it from a pod and from outside, in each protocol, and leaves nothing', () => {
+    using conntrack = ConntrackConnection.open(fixture.netns);
+    const all = (): string[] => [
+      fixture.exec('nft', 'list', 'ruleset'),
+      // Names and addresses; a state settles by itself.
+      fixture.exec('ip', '-br', 'link').replaceAll(/ (UP|UNKNOWN) +/g, ' '),
+    ];
+    const before = all();
+    for (const [protocol, source, to, chain, seen] of [
+      [
+        'TCP',
+        '10.244.0.10',
+        ['10.96.0.20', '80'],
+        'from-pods',
+        /^would leave as 10\.244\.0\.10:\d+ to 10\.244\.1\.10:8080\/TCP/,
+      ],
+      [
+        'UDP',
+        'fd00:244::10',
+        ['fd00:96::20', '80'],
+        'from-pods',
+        /^would leave as \[fd00:244::10\]:\d+ to \[fd00:244:1::10\]:8080\/UDP/,
+      ],
+      [
+        'SCTP',
+        '198.51.100.7',
+        ['192.0.2.1', '30080'],
+        'from-outside',
+        /^would leave as 192\.0\.2\.1:\d+ to 10\.244\.1\.10:8080\/SCTP/,
+      ],
+      [
+        'TCP',
+        '2001:db8:7::7',
+        ['2001:db8:2::1', '30080'],
+        'from-outside',
+        /^would leave as \[2001:db8:2::1\]:\d+ to \[fd00:244:1::10\]:8080\/TCP/,
+      ],
+    ] as const) {
+      const { live } = explain(
+        ...to,
+        '--protocol',
+        protocol,
+        '--source',
+        source,
+        '--cluster-cidr',
+        CLUSTER,
+      );
+      const what = JSON.stringify(live, undefined, 1);
+      expect(
+        live.elements.filter(({ state }) => state !== 'same'),
+        what,
+      ).toEqual([]);
+      expect(
+        live.trace?.steps.map(({ verdict }) => verdict),
+        what,
+      ).toContain(`goto ${chain}`);
+      expect(live.trace?.outcome, what).toMatch(seen);
+    }
+    expect(all()).toEqual(before);
+    // Links that come up say so to all nodes, which is tracked, too.
+    const flows = flowList(conntrack).map(({ original }) => original.destinationPort);
+    expect(flows.filter((port) => port === 80 || port === 30_080)).toEqual([]);
+  });
+
+  it('lets it come in by what pods are told by, and says where it ends', () => {
+    const seen = (...args: string[]) =>
+      explain('10.96.0.20', '80', '--source', '10.244.0.10', '--from', 'pod', ...args).live.trace;
+    const byBridge = seen(
+      '--detect-local-mode',
+      'BridgeInterface',
+      '--pod-bridge-interface',
+      'cni0',
+    );
+    expect(byBridge?.outcome).toMatch(/^would leave as/);
+    fixture.exec(
+      'nft',
+      'add table ip theirs; add chain ip theirs in { type filter hook prerouting priority -50; }',
+    );
+    fixture.exec('nft', 'add', 'rule', 'ip', 'theirs', 'in', 'iifname', 'cni0', 'drop');
+    const dropped = seen('--cluster-cidr', CLUSTER);
+    expect(dropped?.outcome).toBe('dropped');
+    expect(dropped?.steps.at(-1)).toMatchObject({
+      table: 'ip theirs',
+      chain: 'in',
+      verdict: 'drop',
+    });
   });
 });

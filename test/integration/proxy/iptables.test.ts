@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import type { ClusterObject } from '../../../src/cluster/objects.ts';
 import { Store } from '../../../src/cluster/store.ts';
@@ -210,5 +213,33 @@ describe.each(['nft', 'legacy'] as const)('IptablesBackend, %s', (flavour) => {
     const uncommented = (lines: readonly string[]) =>
       lines.map((line) => line.replace(/-m comment --comment ("[^"]*"|\S+) /, '')).sort();
     expect(uncommented(all())).toEqual(uncommented(stepwise));
+  });
+});
+
+describe('the lock of iptables-legacy', () => {
+  it('is waited for while others hold it', async () => {
+    using backend = IptablesBackend.open(fixture.netns, { flavour: 'legacy' });
+    const played = new Played(backend);
+    await played.sync(...cluster(outerService()));
+    const holding = 'echo held; exec sleep 60';
+    const holder = spawn('flock', ['-F', '/run/xtables.lock', 'sh', '-c', holding], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(holder, 'exit');
+    if (holder.stdout === null) throw new Error('no output');
+    await once(holder.stdout, 'data');
+    let isDone = false;
+    const change = played.sync(...cluster(outerService(), { a: READY })).then((result) => {
+      isDone = true;
+      return result;
+    });
+    // A request that waits has an arrow.
+    await vi.waitFor(() => expect(readFileSync('/proc/locks', 'utf8')).toContain('-> FLOCK'), {
+      timeout: 4_000,
+    });
+    expect(isDone).toBe(false);
+    holder.kill('SIGKILL');
+    await ended;
+    expect(await change).toMatchObject({ full: false, quarantined: [] });
   });
 });

@@ -69,6 +69,20 @@ export const OVERLAY = {
     doc: "have packets that leave the pods' networks leave under the node's address",
     change: 'restart',
   }),
+  'overlay.nodeMaskSize.ipv4': option({
+    flag: 'node-cidr-mask-size-ipv4',
+    type: integer(1, 30),
+    default: 24,
+    doc: 'prefix length of the IPv4 subnet a node takes for itself where it registers in etcd',
+    change: 'restart',
+  }),
+  'overlay.nodeMaskSize.ipv6': option({
+    flag: 'node-cidr-mask-size-ipv6',
+    type: integer(1, 126),
+    default: 64,
+    doc: 'the same for IPv6',
+    change: 'restart',
+  }),
   'overlay.cniConfig': option({
     flag: 'overlay-cni-config',
     type: maybe(path('a file')),
@@ -80,7 +94,7 @@ export const OVERLAY = {
     flag: 'overlay-subnet-file',
     type: maybe(path('a file')),
     default: undefined,
-    doc: "file for flannel's CNI plugin to read, such as /run/flannel/subnet.env",
+    doc: "file for flannel's CNI plugin to read, such as /run/flannel/subnet.env, and the node's subnet before",
     change: 'restart',
   }),
 };

@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram';
 import type { CommandModule } from 'yargs';
-import { checkSources } from '../../../agent/config/source-options.ts';
 import { proxyOptionsOf } from '../../../agent/kube-proxy/settings.ts';
 import type { Protocol } from '../../../cluster/objects.ts';
 import type { Addr } from '../../../ipaddr/addr.ts';
@@ -17,9 +16,10 @@ import type { LiveCheck } from '../../../proxy/live-check.ts';
 import type { Packet } from '../../../proxy/model/trace.ts';
 import { inspectPacket } from '../../../proxy/nftables/inspect.ts';
 import { type PacketTrace, tracePacket } from '../../../proxy/nftables/packet-trace.ts';
+import { InjectError } from '../../../proxy/nftables/probe-inject.ts';
 import { nodeRulesIn, settingsIn } from '../../../proxy/options.ts';
 import { formatJson, formatTable, type OutputFormat, outputOption } from '../../output.ts';
-import { type AgentArgs, configOf, orInputError, withAgentFlags } from '../agent/options.ts';
+import { type AgentArgs, configOf, withAgentFlags } from '../agent/options.ts';
 import { readSources } from '../sources.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
@@ -63,7 +63,8 @@ export const packetCommand: CommandModule<object, Args> = {
       .option('live', {
         type: 'boolean',
         default: false,
-        describe: 'compare with what the kernel has, and trace one that this node sends',
+        describe:
+          'compare with what the kernel has, and trace one: sent by the node, or put in as if from elsewhere and taken out again',
       })
       .option('output', outputOption)
       .check((args) => {
@@ -73,7 +74,6 @@ export const packetCommand: CommandModule<object, Args> = {
       .example('podwire explain packet 10.96.0.20 80 --manifests examples/lab', ''),
   async handler(args) {
     const { values, kubeProxy } = configOf(args);
-    orInputError(() => checkSources(values));
     const options = proxyOptionsOf(kubeProxy);
     const state = await readSources(values, kubeProxy);
     const { destination, port, protocol } = packetOf(args);
@@ -98,12 +98,18 @@ export const packetCommand: CommandModule<object, Args> = {
       kubeProxy.mode === 'iptables'
         ? inspectRules(destination.family, routes, nodeSettings(node))
         : inspectPacket(packet, trace, node);
-    const canSend = origin === 'host' && explainOptions.isLocal(source);
-    const traced = canSend ? await tracePacket(packet) : undefined;
+    const traced = await traceOf(packet, explainOptions);
     if (elements.some(({ state: each }) => each !== 'same')) process.exitCode = 1;
     process.stdout.write(
       args.output === 'json'
-        ? formatJson({ ...explanation, live: { elements, trace: traced ?? null } })
+        ? formatJson({
+            ...explanation,
+            live: {
+              elements,
+              trace: typeof traced === 'string' ? null : traced,
+              untraced: typeof traced === 'string' ? traced : null,
+            },
+          })
         : `${format(explanation)}\n${formatElements(elements)}\n${formatTrace(traced)}`,
     );
   },
@@ -165,9 +171,25 @@ function formatElements(elements: readonly LiveCheck[]): string {
   return formatTable(['STATE', 'SET', 'ELEMENT', 'WANTED', 'IN THE KERNEL'], rows);
 }
 
-function formatTrace(traced: PacketTrace | undefined): string {
-  if (traced === undefined)
-    return 'Not traced: only TCP and UDP that this node itself sends are.\n';
+/** The packet's way through the kernel, or why it can't be told. */
+async function traceOf(
+  packet: Packet,
+  { settings, isLocal }: ExplainOptions,
+): Promise<PacketTrace | string> {
+  if (packet.origin === 'host' && !isLocal(packet.source)) {
+    return `${packet.source} is none of this node's addresses`;
+  }
+  try {
+    const traced = await tracePacket(packet, settings.detector);
+    return traced ?? 'the node itself sends TCP and UDP only';
+  } catch (error) {
+    if (error instanceof InjectError) return error.message;
+    throw error;
+  }
+}
+
+function formatTrace(traced: PacketTrace | string): string {
+  if (typeof traced === 'string') return `Not traced: ${traced}\n`;
   const rows = traced.steps.map(({ table, chain, rule, verdict }) => [table, chain, rule, verdict]);
   return `${formatTable(['TABLE', 'CHAIN', 'RULE', 'VERDICT'], rows)}\nThe probe: ${traced.outcome}\n`;
 }

@@ -67,7 +67,8 @@ function sources({ sources: all, at }: AgentStatus): string {
 }
 
 function proxy({ proxy: rules, objects, at }: AgentStatus): string {
-  const { backend, synced, services, routes, lastSync, syncCount, failureCount } = rules;
+  const { backend, synced, protection, services, routes, lastSync, syncCount, failureCount } =
+    rules;
   const last =
     lastSync === null
       ? ['-', '-', '-']
@@ -76,10 +77,11 @@ function proxy({ proxy: rules, objects, at }: AgentStatus): string {
           `${lastSync.durationMs} ms`,
           `${lastSync.changes ?? 'failed'}`,
         ];
-  const head = ['PROXY', 'SYNCED', 'SERVICES', 'SLICES', 'ROUTES', 'LAST SYNC', 'TOOK', 'CHANGES', 'SYNCS', 'FAILED']; // biome-ignore format: one line
+  const head = ['PROXY', 'SYNCED', 'OWNED', 'SERVICES', 'SLICES', 'ROUTES', 'LAST SYNC', 'TOOK', 'CHANGES', 'SYNCS', 'FAILED']; // biome-ignore format: one line
   const row = [
     backend,
     synced ? 'yes' : 'no',
+    protection === null ? '-' : protection.isOwned ? 'yes' : 'no',
     `${services}`,
     `${objects.endpointSlices}`,
     `${routes}`,
