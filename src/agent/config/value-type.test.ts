@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { formatGoDuration, tryParseGoDuration } from './go-duration.ts';
+import { duration } from './value-type.ts';
 
-describe('formatGoDuration', () => {
+describe('duration', () => {
   it.each([
     [0, '0s'],
     [1, '1ms'],
@@ -11,7 +11,7 @@ describe('formatGoDuration', () => {
     [86_400_000, '24h'],
     [0.01, '0.01ms'],
   ])('writes %d ms as %j, which is read as the same', (ms, text) => {
-    expect(formatGoDuration(ms)).toBe(text);
-    expect(tryParseGoDuration(text)).toBeCloseTo(ms, 9);
+    expect(duration.format(ms)).toBe(text);
+    expect(duration.read(text, '/')).toBeCloseTo(ms, 9);
   });
 });
