@@ -19,6 +19,7 @@ import type { OverlaySettings } from './overlay/settings.ts';
 import { openBackend } from './proxy-backend.ts';
 import { explainNameRoute, healthRoutes, metricsRoutes } from './routes.ts';
 import { Monitor } from './status/monitor.ts';
+import { statusPageRoutes } from './status-page/routes.ts';
 import { setConntrackSysctls, setSysctls } from './sysctls.ts';
 
 /** What `podwire agent` is told on the command line. */
@@ -127,7 +128,10 @@ export class Agent {
     const explainName = explainNameRoute(dns);
     const routes = {
       healthz: healthRoutes(proxy, notReady, metrics),
-      metrics: metricsRoutes(metrics, options.kubeProxy.mode, explainName),
+      metrics: {
+        ...metricsRoutes(metrics, options.kubeProxy.mode, explainName),
+        ...statusPageRoutes(monitor),
+      },
       admin: adminRoutes({ monitor, health, explainName, reload: options.onReload }),
     };
     const http = undo.use(new HttpServers(routes, options));

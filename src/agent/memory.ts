@@ -29,7 +29,7 @@ export interface ProcessMemory {
  */
 export class MemoryKeeper implements Disposable {
   readonly #memory: ProcessMemory;
-  readonly #log: Logger;
+  readonly #log: Pick<Logger, 'debug'>;
   readonly #timer: NodeJS.Timeout;
   /** After it was last given back. */
   #floor = 0;
@@ -37,7 +37,7 @@ export class MemoryKeeper implements Disposable {
   #notBeforeMs = 0;
 
   /** Looks until it is closed. */
-  constructor(log: Logger, memory: ProcessMemory = ownMemory()) {
+  constructor(log: Pick<Logger, 'debug'>, memory: ProcessMemory = ownMemory()) {
     this.#log = log;
     this.#memory = memory;
     this.#timer = setInterval(() => this.look(performance.now()), INTERVAL_MS);

@@ -1,15 +1,12 @@
 import { tryParseAddrLenient } from '../ipaddr/parse-addr.ts';
 import type { Endpoint } from './objects.ts';
+import { ADDRESSES_MAX, ENDPOINTS_MAX } from './schema.ts';
 
 /*
  * Endpoints as nearly all are, read in one pass. A cluster has as many of them as all else together, and
  * going through their schema takes ten times as long. What is wrong or rare is left to `schema.ts`,
  * which has the words for it; so what is read here is what would be read there, or nothing.
  */
-
-/** discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints". */
-const ENDPOINTS_MAX = 1000;
-const ADDRESSES_MAX = 100;
 
 /** The endpoints of a raw EndpointSlice; undefined where one of them is for the schema to read. */
 export function plainEndpoints(slice: unknown): readonly Endpoint[] | undefined {

@@ -8,8 +8,9 @@ import { tryParsePrefix } from '../ipaddr/prefix.ts';
  * expected; the place is added by who reports it.
  */
 
-const ENDPOINTS_MAX = 1000; // discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints"
-const ADDRESSES_MAX = 100;
+export const ENDPOINTS_MAX = 1000; // discovery.k8s.io/v1: "may contain a maximum of 1000 endpoints"
+/** Of one endpoint (the same). */
+export const ADDRESSES_MAX = 100;
 const PORTS_MAX = 20_000; // of a slice, as the API server has it; a Service has as many as fit
 /** Longer lists of anything else are refused; the API server has no smaller limit. */
 const LIST_MAX = 10_000;

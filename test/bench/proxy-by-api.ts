@@ -45,8 +45,7 @@ const elementsOf = (table: string, map: string) => (connection: NftablesConnecti
 const CANDIDATES: readonly Candidate[] = [
   {
     name: 'podwire, from the API server',
-    start: (api, script) =>
-      api.run(process.execPath, ...EXECUTABLE_ARGS, script, '--kubeconfig', api.kubeconfig),
+    start: (api, script) => api.run(process.execPath, ...EXECUTABLE_ARGS, script, api.kubeconfig),
     services: elementsOf('podwire', 'cluster-ips'),
   },
   {

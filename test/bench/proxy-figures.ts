@@ -37,10 +37,11 @@ export const sleep = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 export const now = (): number => performance.timeOrigin + performance.now();
 
-/** When the rules' next change was seen, which others may follow. */
-export async function generationAfter(room: Room): Promise<number> {
+/** Does something, and gives when the rules' next change was seen, which others may follow. */
+export async function generationAfter(room: Room, act: () => void): Promise<number> {
   using connection = NftablesConnection.open(room.netns);
   const before = generationGet(connection);
+  act();
   const deadline = now() + COMMIT_TIMEOUT_MS;
   while (generationGet(connection) === before) {
     if (now() > deadline) throw new Error(`no change of the rules in ${COMMIT_TIMEOUT_MS} ms`);

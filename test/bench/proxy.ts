@@ -51,26 +51,27 @@ const FLAT_CONNECTS = 500;
 /** Services in one manifest. One file has a single Service: that is the one that is written anew. */
 const SERVICES_PER_FILE = 500;
 
-/** Where `proxy-serve.ts` finds the thread that decodes: beside itself. */
-const DECODER = 'decode-worker.mjs';
-const DECODER_SOURCE = '../../src/cluster/decode-worker.ts';
-
 const oursAlone = process.argv.includes('--ours');
 const isLook = process.argv.includes('--smallest');
 const SIZES = isLook ? ALL_SIZES.slice(0, 1) : ALL_SIZES;
 const directory = mkdtempSync(join(tmpdir(), 'podwire-bench-proxy-'));
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
-/** Bundles our proxy, as the executable has it, beside the thread that it starts. Gives its path. */
-async function bundle(): Promise<string> {
-  const bundles = { 'proxy-serve.mjs': 'proxy-serve.ts', [DECODER]: DECODER_SOURCE };
-  for (const [name, source] of Object.entries(bundles)) {
+/** Bundles our proxy, as the executable has it; by an API server it starts a thread of its own. */
+async function bundle(): Promise<{ readonly script: string; readonly apiScript: string }> {
+  const written = async (name: string, source: string): Promise<string> => {
+    const file = join(directory, `${name}.mjs`);
     const input = join(import.meta.dirname, source);
     const result = await rolldown({ input, platform: 'node', logLevel: 'silent' });
-    await result.write({ file: join(directory, name), format: 'esm', codeSplitting: false });
+    await result.write({ file, format: 'esm', codeSplitting: false });
     await result.close();
-  }
-  return join(directory, 'proxy-serve.mjs');
+    return file;
+  };
+  await written('decode-worker', '../../src/cluster/decode-worker.ts');
+  return {
+    script: await written('proxy-serve', 'proxy-serve.ts'),
+    apiScript: await written('proxy-serve-api', 'proxy-serve-api.ts'),
+  };
 }
 
 function writeManifests(size: Size): string {
@@ -104,7 +105,7 @@ class Ours implements Disposable {
     this.size = size;
     this.#server = server;
     this.manifests = writeManifests(size);
-    const args = ['--manifests', this.manifests, `${size.services}`, `${size.endpoints}`, mode];
+    const args = [this.manifests, `${size.services}`, `${size.endpoints}`, mode];
     const program = [process.execPath, ...EXECUTABLE_ARGS, script, ...args] as const;
     this.#child = spawn(...room.enter('node', ...program), { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('no output');
@@ -208,15 +209,15 @@ async function changeFile({ room, manifests, size }: Ours): Promise<number[]> {
     const temporary = join(manifests, '.one');
     writeFileSync(temporary, manifestOf(0, 1, size, moved + CHANGES));
     const start = now();
-    renameSync(temporary, join(manifests, 'one.yaml'));
-    times.push((await generationAfter(room)) - start);
+    const rename = (): void => renameSync(temporary, join(manifests, 'one.yaml'));
+    times.push((await generationAfter(room, rename)) - start);
     await sleep(100);
   }
   return times;
 }
 
 /** Those who run at a size, in this order; the rounds of ours are each a process of its own. */
-async function measure(script: string, size: (typeof SIZES)[number]) {
+async function measure(script: string, apiScript: string, size: (typeof SIZES)[number]) {
   const results = new Map<string, Figures>();
   const rounds: Figures[] = [];
   for (let round = 1; round <= ROUNDS; round += 1) {
@@ -235,7 +236,7 @@ async function measure(script: string, size: (typeof SIZES)[number]) {
   });
   if (size.peers) results.set(OURS_BY_IPTABLES, await runIptables(script, size));
   if (!size.peers || oursAlone || kubeMissing() !== undefined) return results;
-  await measureByApi(script, size, (name, figures) => results.set(name, figures));
+  await measureByApi(apiScript, size, (name, figures) => results.set(name, figures));
   return results;
 }
 
@@ -353,10 +354,10 @@ const begin = now();
 try {
   const missing = oursAlone ? 'asked for ours alone' : kubeMissing();
   if (missing !== undefined) say(`skipped: kube-proxy: ${missing}`);
-  const script = await bundle();
+  const { script, apiScript } = await bundle();
   const all: Map<string, Figures>[] = [];
   for (const size of SIZES) {
-    const results = await measure(script, size);
+    const results = await measure(script, apiScript, size);
     all.push(results);
     for (const [name, figures] of results) {
       const { committedMs, rssMb, endpointMs, connectUs } = figures;

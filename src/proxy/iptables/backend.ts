@@ -64,10 +64,10 @@ export class IptablesBackend implements ProxyBackend {
     for (const family of FAMILIES) {
       this.#families[family].take(node, ofFamily(family, routes), isWhole);
     }
-    // A change of ours must not be taken for somebody else's, nor somebody else's for ours.
     const isDoubted = this.#doubted && !this.#watch.isUntouched();
     this.#doubted = false;
     if (isDoubted) this.#forget();
+    // A change of ours must not be taken for somebody else's.
     using _quiet = this.#watch.pause();
     const outcomes = await this.#syncFamilies();
     const failed = outcomes.find(({ status }) => status === 'rejected');

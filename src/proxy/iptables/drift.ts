@@ -59,7 +59,8 @@ export class TableWatch implements Disposable {
 
   /** Whether it is certain that nobody changed a thing since the rules were last compared. */
   isUntouched(): boolean {
-    if (this.#opened === undefined) return false;
+    // Of which kind the only one installed is nobody said.
+    if (this.#opened === undefined || this.#flavour === undefined) return false;
     if (this.#flavour === 'legacy') return this.#count() === this.#counts;
     const was = this.#isUntouched;
     // What came before it was open nobody told: the first time they are read.

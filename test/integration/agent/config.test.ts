@@ -43,6 +43,21 @@ describe('podwire agent --config', () => {
     expect(fixture.exec('nft', 'list', 'set', 'ip', 'podwire', 'pods')).toContain('10.244.0.0/16');
   });
 
+  it('runs with the example of our own kind, by the KubeProxyConfiguration and Corefile in it', async () => {
+    fixture.exec('ip', 'link', 'set', 'lo', 'up');
+    const example = join(import.meta.dirname, '../../../examples/agent/agent.yaml');
+    await using agent = await RunningAgent.startAlone(fixture.name, ['--config', example]);
+    expect(agent.exitCode, agent.told()).toBeNull();
+    expect(agent.logged('configuration'), agent.told()).toBe(false);
+    expect(agent.logged('Corefile in force'), agent.told()).toBe(true);
+    expect(ask(fixture.name, 'http://127.0.0.1:10249/metrics').body).toContain(
+      'podwire_config_last_reload_successful 1',
+    );
+    expect(sysctl('net.netfilter.nf_conntrack_udp_timeout')).toBe('30');
+    expect(fixture.exec('nft', 'list', 'set', 'ip', 'podwire', 'pods')).toContain('10.244.0.0/16');
+    expect(fixture.exec('nft', 'list', 'ruleset')).toContain('10.96.0.20');
+  });
+
   it('leaves timeouts alone that are 0, and keeps what is not said', async () => {
     const before = sysctl('net.netfilter.nf_conntrack_udp_timeout');
     fixture.exec('sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_timeout_established=77');

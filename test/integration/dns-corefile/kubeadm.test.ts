@@ -88,7 +88,7 @@ describe.each(['udp', 'tcp'] as const)("kubeadm's Corefile over %s", (transport)
 
 describe("kubeadm's Corefile", () => {
   it('was looked at again after a SIGHUP that came too early', async () => {
-    await station.logged('looking whether the Corefile has changed');
+    await station.logged('looking whether the configuration or the Corefile has changed');
   });
 
   it('answers health, ready and metrics where it says', async () => {

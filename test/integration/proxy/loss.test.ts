@@ -154,8 +154,8 @@ describe('connections at a thousand a second', { timeout: 120_000 }, () => {
     let last = 0;
     const outcome = await connectWhile(4, async (round) => {
       last = round;
-      write('others.yaml', manifestOf(1, SIZE.services, SIZE, round));
       const current = generation();
+      write('others.yaml', manifestOf(1, SIZE.services, SIZE, round));
       // The next change comes when this one is in the kernel.
       await vi.waitFor(() => expect(generation()).toBeGreaterThan(current), { timeout: 20_000 });
     });

@@ -126,7 +126,7 @@ let proxy: SweptProxy;
 let ask: (text?: string) => Promise<string>;
 beforeAll(async () => {
   // In one go; the kernel itself would start a program for each when it is asked for.
-  execFileSync('modprobe', ['-a', 'sctp', 'nf_tables', ...NFT_MODULES]);
+  execFileSync('modprobe', ['-a', 'sctp', 'nf_conntrack_netlink', 'nf_tables', ...NFT_MODULES]);
   for (const room of ROOMS) createNamedNetns(`/run/netns/${nameOf(room)}`);
   netns = Netns.open(`/run/netns/${nameOf('node')}`);
   const forwarding = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'];
