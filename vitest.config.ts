@@ -59,7 +59,7 @@ export default defineConfig({
           include: ['test/conformance/{cni,dns,kube}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
         },
       },
       {

@@ -95,10 +95,14 @@ describe('podwire agent and an API server', () => {
     expect(await node.resolve(name('web'))).toBe('10.96.7.7');
     expect(await node.http('/readyz')).toBe('ok\n');
     expect(node.log).toContain('API server; the last good state stays in force');
+    await expect
+      .poll(() => node.metrics(), PATIENCE)
+      .toContain('podwire_degraded{state="source-away"} 1');
     await plane.startServer();
     plane.kubectl(serviceYaml('later', '10.96.7.9'), 'apply', '-f', '-');
     await expect.poll(() => node.fetch('10.96.7.9'), PATIENCE).toBe('pod');
     await expect.poll(() => node.log, PATIENCE).toContain('the API server is well again');
+    expect(await node.metrics()).toContain('podwire_degraded{state="source-away"} 0');
     // Its connections see neither the server that went nor the agent that is killed and started again.
     const exited = once(agent, 'exit');
     agent.kill('SIGKILL');
