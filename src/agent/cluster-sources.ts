@@ -7,6 +7,7 @@ import type { Wanted } from '../cluster/kube/resource.ts';
 import { KubeSource } from '../cluster/kube/source.ts';
 import type { ServerSource } from '../cluster/server-source.ts';
 import { Store } from '../cluster/store.ts';
+import { PodwireError } from '../errors.ts';
 import type { Addr } from '../ipaddr/addr.ts';
 import type { DnsNeeds } from './dns.ts';
 import type { HealthRegistry } from './health/registry.ts';
@@ -101,9 +102,13 @@ export class ClusterSources implements Disposable {
 
   /** Changes an object, by its path in the API; undefined where there is no API server. */
   get patch(): ((path: string, patch: object) => Promise<void>) | undefined {
-    const source = this.#server?.source;
-    if (!(source instanceof KubeSource)) return undefined;
-    return (path, patch) => source.patch(path, patch);
+    if (!(this.#server?.source instanceof KubeSource)) return undefined;
+    return async (path, patch) => {
+      // Another one may have taken its place since.
+      const source = this.#server?.source;
+      if (source instanceof KubeSource) await source.patch(path, patch);
+      else throw new PodwireError('ERR_SOURCE', 'no API server is followed any more');
+    };
   }
 
   /** What keeps the node in etcd; undefined where nothing does. */
@@ -184,7 +189,8 @@ export class ClusterSources implements Disposable {
 
   /** Objects are only let go of when it is known which take their place. */
   #replace(options: ServerOptions): void {
-    this.#next?.[Symbol.dispose]();
+    // It may have begun to put into the store what it has.
+    void this.#next?.retire();
     const before = this.#server;
     this.#next = this.#follow(options, async () => {
       this.#server = this.#next;

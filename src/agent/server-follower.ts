@@ -96,6 +96,7 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     this[Symbol.dispose]();
     await this.save();
     this.#part.replace([]);
+    this.#store.markStale(this.#part, false);
     this.#saveFails(undefined);
     const { metrics } = this.#options;
     if (metrics.status === this.#status) metrics.status = undefined;

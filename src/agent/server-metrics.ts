@@ -17,7 +17,8 @@ export class ServerMetrics {
         registers,
         collect() {
           const now = status();
-          if (now !== undefined) this.set(value(now));
+          // Of a server that is not followed any more nothing is left.
+          this.set(now === undefined ? 0 : value(now));
         },
       });
     gauge('objects', `Objects of ${server} that are kept`, (now) => now.objects);

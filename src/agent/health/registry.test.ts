@@ -61,6 +61,7 @@ describe('HealthRegistry', () => {
     health.probe('objects-refused', () => new Map([['a.yaml', 'no kind']]));
     const other = health.probe('objects-refused', () => new Map([['/api/v1/pods', 'no name']]));
     expect(health.counts().get('objects-refused')).toBe(2);
+    now = 2_000;
     other[Symbol.dispose]();
     expect(wrong()).toEqual([['objects-refused', 'a.yaml', 1_000, 'no kind']]);
   });

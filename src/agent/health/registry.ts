@@ -78,8 +78,9 @@ export class HealthRegistry {
     return {
       [Symbol.dispose]: () => {
         this.#probes.delete(probe);
-        this.report(state, undefined);
-        this.look();
+        const isLast = ![...this.#probes].some((other) => other.state === state);
+        if (isLast) this.report(state, undefined);
+        else this.look();
       },
     };
   }

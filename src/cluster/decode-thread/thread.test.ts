@@ -49,6 +49,13 @@ describe('DecodeThread', () => {
     expect(spawned).toBe(1);
   });
 
+  it('tells who asked when the work can not be done there nor here', async () => {
+    using thread = new DecodeThread();
+    const wrong = { of: 'items', resource: input.resource, texts: 7 } as unknown as HeardTexts;
+    await expect(thread.work({ name: 'hear', input: wrong })).rejects.toThrow(TypeError);
+    expect(await thread.work({ name: 'hear', input })).toEqual(hear(input));
+  });
+
   it('tells who waits when it ends', async () => {
     using thread = new DecodeThread();
     const waiting = thread.work({ name: 'hear', input });

@@ -18,7 +18,7 @@ class DecodeThreadError extends PodwireError {
 interface Waiting {
   readonly job: Job;
   readonly resolve: (text: string) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 /**
@@ -40,7 +40,7 @@ export class DecodeThread implements Disposable {
     this.#spawn = spawn;
   }
 
-  /** What the job gives. Rejects with DecodeThreadError when this is closed before. */
+  /** What the job gives. Rejects with DecodeThreadError when this is closed before, and as the work throws. */
   async work<Name extends keyof Jobs>(job: Job<Name>): Promise<Jobs[Name]['output']> {
     if (this.#isBroken) return work(job);
     clearTimeout(this.#idle);
@@ -80,7 +80,14 @@ export class DecodeThread implements Disposable {
   #breakDown(): void {
     this.#isBroken = true;
     const owed = this.#end();
-    for (const { job, resolve } of owed) resolve(JSON.stringify(work(job)));
+    for (const { job, resolve, reject } of owed) {
+      try {
+        resolve(JSON.stringify(work(job)));
+      } catch (error) {
+        // It may be what the thread died of; here it is for who asked alone.
+        reject(error);
+      }
+    }
   }
 
   /** Ends the thread. Gives what it owes. */

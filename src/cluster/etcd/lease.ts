@@ -55,9 +55,8 @@ export class LeaseHolder implements Disposable {
       try {
         lease ??= await this.#grant(signal);
         await this.#keep(lease, signal);
-        // It is lost, and there is no reason to wait for another.
+        // It is lost; another is asked for after a moment.
         lease = undefined;
-        continue;
       } catch (error) {
         if (signal.aborted) return;
         this.#fail(error instanceof Error ? error.message : String(error));

@@ -58,6 +58,8 @@ export class EtcdSource implements ServerSource {
   /** How far we have heard; undefined when all has to be read again. */
   #position: Position | undefined;
   #isSynced = false;
+  /** All was read, and is being put into the store. */
+  #isListed = false;
   #heardMs: number | undefined;
   #restoredFromMs: number | undefined;
 
@@ -75,7 +77,7 @@ export class EtcdSource implements ServerSource {
   }
 
   restore(objects: readonly ClusterObject[], savedMs: number): boolean {
-    if (this.#isSynced) return false;
+    if (this.#isListed) return false;
     this.#part.replace(objects);
     this.#restoredFromMs = savedMs;
     this.#condition.staleSinceMs = savedMs;
@@ -208,6 +210,7 @@ export class EtcdSource implements ServerSource {
       const key = objectKey(object);
       if (!objects.has(key) && !kept.has(key)) gone.push(key);
     }
+    this.#isListed = true;
     await applyInParts(this.#part, [...objects.values()], gone, signal);
     signal.throwIfAborted();
     const isFirst = !this.#isSynced;

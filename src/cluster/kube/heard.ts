@@ -62,12 +62,20 @@ function hearOne(of: HeardTexts['of'], resource: HeardTexts['resource'], text: s
   } catch (error) {
     return { what: 'error', problem: (error as Error).message };
   }
-  if (of === 'items') return decode(resource, value as RawObject);
-  const { type, object } = (value ?? {}) as { type?: unknown; object?: Partial<RawObject> };
-  if (typeof type !== 'string' || typeof object?.metadata !== 'object') {
+  if (of === 'items') {
+    if (isRawObject(value)) return decode(resource, value);
+    return { what: 'error', problem: 'a list gave something that is not an object' };
+  }
+  const { type, object } = (value ?? {}) as { type?: unknown; object?: unknown };
+  if (typeof type !== 'string' || !isRawObject(object)) {
     return { what: 'error', problem: 'a watch gave something that is not an event' };
   }
-  return hearEvent(resource, type, object as RawObject);
+  return hearEvent(resource, type, object);
+}
+
+function isRawObject(value: unknown): value is RawObject {
+  const { metadata } = (value ?? {}) as { metadata?: unknown };
+  return typeof metadata === 'object' && metadata !== null;
 }
 
 function hearEvent(resource: HeardTexts['resource'], type: string, object: RawObject): Heard {

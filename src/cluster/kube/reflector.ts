@@ -342,6 +342,8 @@ export class Reflector {
         unreadable.add(heard.key);
         break;
       case 'gone':
+        this.#unreadable.delete(heard.key);
+        unreadable.delete(heard.key);
         objects.delete(heard.key);
         break;
       case 'bookmark':

@@ -13,12 +13,20 @@ import { KubeSource } from './source.ts';
 const good = (name: string) => ({ metadata: { name, namespace: 'default' }, spec: {} });
 const bad = (name: string) => ({ ...good(name), spec: { clusterIP: 'nonsense' } });
 
-let services: object[];
+let services: unknown[];
+/** What a streamed list begins with; undefined where the server has none. */
+let streamed: readonly object[] | undefined;
 let watch: ServerResponse | undefined;
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '', 'http://any');
   const isServices = url.pathname.endsWith('/services');
-  if (url.searchParams.has('sendInitialEvents')) {
+  if (url.searchParams.has('sendInitialEvents') && streamed !== undefined) {
+    const end = { 'k8s.io/initial-events-end': 'true' };
+    const metadata = { resourceVersion: '7', annotations: end };
+    const events = [...(isServices ? streamed : []), { type: 'BOOKMARK', object: { metadata } }];
+    response.write(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    if (isServices) watch = response;
+  } else if (url.searchParams.has('sendInitialEvents')) {
     response.writeHead(422).end(JSON.stringify({ message: 'no streams' }));
   } else if (url.searchParams.has('watch')) {
     response.writeHead(200).flushHeaders();
@@ -31,6 +39,7 @@ const server = createServer((request, response) => {
 
 beforeEach(async () => {
   watch = undefined;
+  streamed = undefined;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
@@ -95,9 +104,38 @@ describe('an object that can not be read', () => {
     opened.tell('ERROR', { metadata: {}, code: 410, message: 'too old' });
     await vi.waitFor(() => expect([...store.services.keys()]).toEqual(['default/a', 'default/c']));
   });
+
+  it('is forgotten when it goes while all is streamed', async () => {
+    streamed = [
+      { type: 'ADDED', object: bad('a') },
+      { type: 'ADDED', object: good('b') },
+      { type: 'DELETED', object: bad('a') },
+    ];
+    const store = new Store();
+    using opened = open(store);
+    await vi.waitFor(() => expect(opened.source.status.isCurrent).toBe(true));
+    expect([...store.services.keys()]).toEqual(['default/b']);
+    expect(opened.messages).toContain('recovered');
+    expect(opened.source.status.resources.flatMap(({ error }) => error ?? [])).toEqual([]);
+  });
 });
 
 describe('a large list', () => {
+  it('with something in it that is no object is refused, and asked for again', async () => {
+    const annotations = { note: 'nobody reads this'.repeat(100) };
+    const all = Array.from({ length: 1_000 }, (_, index) => ({
+      metadata: { ...good(`s-${index}`).metadata, annotations },
+      spec: {},
+    }));
+    services = [...all, {}];
+    const store = new Store();
+    using opened = open(store);
+    const refused = expect.stringContaining('a list gave something that is not an object');
+    await vi.waitFor(() => expect(opened.messages).toContainEqual(refused), 10_000);
+    services = all;
+    await vi.waitFor(() => expect(store.services.size).toBe(1_000), 10_000);
+  });
+
   it('is decoded by another thread, and put into the store in parts', async () => {
     const annotations = { note: 'nobody reads this'.repeat(60) };
     services = Array.from({ length: 2_000 }, (_, index) => ({

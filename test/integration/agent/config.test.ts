@@ -147,10 +147,16 @@ describe('podwire agent --config', () => {
     expect(timeout()).toBe('201');
     write('..2', 'conntrack: {udpStreamTimeout: 202s}\n');
     await eventually(() => expect(timeout(), agent.told()).toBe('202'));
-    write('..3', 'conntrack: {udpStreamTimeout: 2}\n');
+    // kube-proxy ends itself to become what this says; here it waits for whoever restarts the agent.
+    write('..3', 'mode: iptables\nconntrack: {udpStreamTimeout: 203s}\n');
+    const waits = 'these options stay as they are until the agent is restarted';
+    await eventually(() => expect(agent.logged(waits), agent.told()).toBe(true));
+    expect(agent.told()).toContain('proxy.mode');
+    expect(timeout()).toBe('203');
+    write('..4', 'conntrack: {udpStreamTimeout: 2}\n');
     const refused = 'configuration refused; the one before it stays in force';
     await eventually(() => expect(agent.logged(refused), agent.told()).toBe(true));
-    expect(timeout()).toBe('202');
+    expect(timeout()).toBe('203');
     expect(agent.exitCode).toBeNull();
     rmSync(mount, { recursive: true });
   });

@@ -1,5 +1,9 @@
 import { cpSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { etcdAccess } from '../../../src/cluster/etcd/access.ts';
+import { readObject } from '../../../src/cluster/etcd/entry.ts';
+import { EtcdKeys } from '../../../src/cluster/etcd/keys.ts';
+import { EtcdObjects } from '../../../src/cluster/etcd/objects.ts';
 import { Gate } from '../../conformance/kube/gate.ts';
 import { EtcdServer } from './etcd-server.ts';
 import { follow, keyOf, PREFIX, service } from './follow.ts';
@@ -60,6 +64,28 @@ export function describeSource(program: () => string | undefined): void {
     using followed = open({ pageObjects: 2 });
     await followed.hasServices('a', 'b', 'c', 'd', 'e');
     expect(followed.changes).toHaveLength(1);
+  });
+
+  it('is not given what was saved once it puts what there is', async () => {
+    const names = Array.from({ length: 150 }, (_, index) => `s-${1_000 + index}`);
+    using objects = new EtcdObjects(etcdAccess({ endpoints: [etcd.url] }), PREFIX, 'podwire/test');
+    await objects.put(
+      names.map((name) => {
+        const raw: unknown = JSON.parse(service(name));
+        return { raw, object: readObject(new EtcdKeys(PREFIX), keyOf(name), raw) };
+      }),
+    );
+    using followed = open();
+    const asked: { isSynced: boolean; isWanted: boolean }[] = [];
+    followed.store.subscribe(() => {
+      const { isSynced } = followed.source.status;
+      asked.push({ isSynced, isWanted: followed.source.restore([], 0) });
+    });
+    await followed.hasServices(...names);
+    await followed.isCurrent();
+    // Of two parts the first is seen before all are there.
+    expect(asked[0]).toEqual({ isSynced: false, isWanted: false });
+    expect(asked.filter(({ isWanted }) => isWanted)).toEqual([]);
   });
 
   it('names a broken object by its key and field, keeps its last good state, and goes on', async () => {
