@@ -37,7 +37,7 @@ export interface Protection {
 
 /** What one synchronisation came to. */
 export interface SyncResult {
-  /** Changes sent to the kernel; 0 when it had everything already. */
+  /** Changes sent to the kernel; 0 when it had everything already, though it may have become ours. */
   readonly changes: number;
   /** Whether what the kernel has was read and compared, instead of only the changes being sent. */
   readonly full: boolean;

@@ -217,7 +217,7 @@ export class NftablesBackend implements ProxyBackend {
     this.#departed.push(...departed);
     this.#tables = tables;
     this.#generation = length === 0 ? generation : generation + 1;
-    return length;
+    return length - [...tables.values()].filter(({ isTakenOver }) => isTakenOver).length;
   }
 
   /**

@@ -37,6 +37,7 @@ export class TableSync {
   readonly #affinity = new Map<number, number>();
   #node: NodeRules | undefined;
   #isOwned = false;
+  #isTakenOver = false;
 
   constructor(family: IpFamily) {
     this.#family = family;
@@ -47,6 +48,11 @@ export class TableSync {
   /** Whether the table is this process's alone, once what `adopt` put into the batch is committed. */
   get isOwned(): boolean {
     return this.#isOwned;
+  }
+
+  /** Whether `adopt` put a message into the batch that makes a table its own, which writes nothing in it. */
+  get isTakenOver(): boolean {
+    return this.#isTakenOver;
   }
 
   /**
@@ -70,9 +76,10 @@ export class TableSync {
     const before = fits ? actual : undefined;
     const spec = { ...table, comment: 'Services, by podwire', flags };
     // A table that was made without the flags keeps on without: the kernel lets nobody own it.
-    const isForTaking = flags.length > 0 && before?.isOrphan === true;
-    if (before === undefined || isForTaking) batch.tableAdd(spec);
-    this.#isOwned = flags.length > 0 && (before === undefined || isForTaking || before.isOwned);
+    this.#isTakenOver = flags.length > 0 && before?.isOrphan === true;
+    const isAdded = before === undefined || this.#isTakenOver;
+    if (isAdded) batch.tableAdd(spec);
+    this.#isOwned = flags.length > 0 && (isAdded || before.isOwned);
     for (const set of this.#sets.values()) {
       if (before?.sets.has(set.name) !== true) batch.setAdd(table, set);
     }
