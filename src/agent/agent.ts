@@ -196,8 +196,9 @@ export class Agent {
   async stop(): Promise<void> {
     // DNS may have to serve on for a while, and is to follow the cluster as long as it does.
     await stopDns(this.#dns, this.#nodeLocal);
-    await this.#sources.stop();
+    // It writes by way of the sources.
     this.#overlay?.[Symbol.dispose]();
+    await this.#sources.stop();
     this.#proxy.close();
     this.#monitor[Symbol.dispose]();
     this.#http[Symbol.dispose]();

@@ -200,6 +200,10 @@ describe('what is wrong', () => {
       'proxy.bridgeInterface: expected 1 to 15 bytes for mode BridgeInterface, got ""',
     ],
     [
+      'overlay: {backend: vxlan, network: ["fd00::/48"], mtu: 1279}',
+      '3:51: overlay.mtu: expected at least 1280, for pods have IPv6 addresses, got 1279',
+    ],
+    [
       'proxy: {clusterCIDRs: [10.0.0.0/8, 11.0.0.0/8]}',
       '3:9: proxy.clusterCIDRs: expected at most one prefix of each family, got "10.0.0.0/8,11.0.0.0/8"',
     ],

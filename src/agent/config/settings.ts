@@ -11,6 +11,9 @@ import type { OverlaySettings } from '../overlay/settings.ts';
 import type { OptionName, Values } from './definitions.ts';
 import type { Origin } from './origin.ts';
 
+/** What a link has to carry for IPv6 (RFC 8200 section 5), in octets. */
+const IPV6_MTU_MIN = 1280;
+
 type Origins = Readonly<Record<OptionName, Origin>>;
 
 /** Says that an option's value is wrong, by throwing. */
@@ -67,6 +70,13 @@ export function overlaySettings(values: Values, fail: Fail): OverlaySettings | u
   const network = said.length > 0 ? said : values['proxy.clusterCIDRs'];
   if (values['overlay.masquerade'] && network.length === 0) {
     fail('overlay.network', 'expected the networks of the pods, which are not to be masqueraded');
+  }
+  const mtu = values['overlay.mtu'] ?? IPV6_MTU_MIN;
+  if (mtu < IPV6_MTU_MIN && network.some(({ addr }) => addr.family === 6)) {
+    fail(
+      'overlay.mtu',
+      `expected at least ${IPV6_MTU_MIN}, for pods have IPv6 addresses, got ${mtu}`,
+    );
   }
   for (const { addr, bits } of network) {
     const name = addr.family === 4 ? 'overlay.nodeMaskSize.ipv4' : 'overlay.nodeMaskSize.ipv6';

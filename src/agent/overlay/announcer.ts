@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { FLANNEL, type Node } from '../../cluster/objects.ts';
 import type { Logger } from '../log.ts';
 import type { AppliedTunnel } from './apply.ts';
@@ -9,6 +10,12 @@ const RETRY_MAX_MS = 60_000;
 /** Changes an object of the cluster, by its path in the API. */
 export type PatchObject = (path: string, patch: object) => Promise<void>;
 
+/** What an object of this node is to say. */
+interface Announcement {
+  readonly node: Node;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 /**
  * Says in this node's object how the others reach its pods, by flannel's annotations, and that its
  * network is there (core/v1 NodeNetworkUnavailable). What it says already is not said again.
@@ -16,7 +23,9 @@ export type PatchObject = (path: string, patch: object) => Promise<void>;
 export class NodeAnnouncer implements Disposable {
   readonly #patch: PatchObject;
   readonly #log: Logger;
-  #wanted: { readonly node: Node; readonly annotations: Record<string, string> } | undefined;
+  #wanted: Announcement | undefined;
+  /** What was said last, which the node's object may have only later. */
+  #said: Announcement | undefined;
   /** The condition is not among what is known of nodes, so it is said once. */
   #isConditionSaid = false;
   #isBusy = false;
@@ -47,7 +56,9 @@ export class NodeAnnouncer implements Disposable {
     const differs = Object.entries(annotations).some(
       ([name, value]) => node.metadata.annotations[name] !== value,
     );
-    if (!differs && this.#isConditionSaid) return;
+    const said = this.#said;
+    const isSaid = said?.node === node && isDeepStrictEqual(said.annotations, annotations);
+    if (this.#isConditionSaid && (isSaid || !differs)) return;
     this.#isBusy = true;
     try {
       const path = `/api/v1/nodes/${encodeURIComponent(node.metadata.name)}/status`;
@@ -56,6 +67,7 @@ export class NodeAnnouncer implements Disposable {
         status: { conditions: [networkIsUp()] },
       });
       this.#isConditionSaid = true;
+      this.#said = wanted;
       this.#retryMs = RETRY_MIN_MS;
       this.#log.info({ node: node.metadata.name }, 'the node says how its pods are reached');
     } catch (error) {
@@ -69,6 +81,8 @@ export class NodeAnnouncer implements Disposable {
     } finally {
       this.#isBusy = false;
     }
+    // What is wanted may be something else by now.
+    if (this.#wanted !== wanted && this.#timer === undefined) void this.#say();
   }
 }
 

@@ -5,7 +5,7 @@ import { findUnderlay } from '../../cni/vxlan/overlay/underlay.ts';
 import type { Mac } from '../../ipaddr/mac.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import { RouteConnection } from '../../netlink/route/connection.ts';
-import { addDirectRoutes, isDirect, leadsTo, removeDirectRoutes } from './direct-routes.ts';
+import { addDirectRoutes, isDirect, removeDirectRoutes } from './direct-routes.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
 import type { OverlayPlan, Tunnel } from './plan.ts';
 import type { OverlaySettings } from './settings.ts';
@@ -47,13 +47,13 @@ export function applyPlan(
   // Who has to wait lets the event loop go on, and comes again.
   using _lock = lockOverlay(0);
   const { id, directRouting } = settings;
-  const direct = plan.tunnels.flatMap(({ local, peers }) => {
-    const others = directRouting ? peers.filter(({ endpoint }) => !endpoint.equals(local)) : [];
-    return others.filter((peer) => isDirect(route, peer));
-  });
-  removeDirectRoutes(route, (each) =>
-    direct.some(({ subnet, endpoint }) => leadsTo(each, subnet.key, endpoint.key)),
+  const direct = new Set(
+    plan.tunnels.flatMap(({ local, peers }) => {
+      const others = directRouting ? peers.filter(({ endpoint }) => !endpoint.equals(local)) : [];
+      return others.filter((peer) => isDirect(route, peer));
+    }),
   );
+  removeDirectRoutes(route, direct);
   const applied = FAMILIES.flatMap((family) => {
     const tunnel = plan.tunnels.find((each) => each.family === family);
     if (tunnel === undefined) {
@@ -64,7 +64,8 @@ export function applyPlan(
     const { link } = findUnderlay(route, { local, master: settings.master });
     const node = {
       ...settings,
-      name: family === 4 ? `vxlan.${id}` : `vxlan-v6.${id}`,
+      // With the longest number it has the 15 octets a name may have (IFNAMSIZ).
+      name: family === 4 ? `vxlan.${id}` : `vxlan6.${id}`,
       local,
       subnets,
       underlayIndex: link.index,
@@ -73,7 +74,7 @@ export function applyPlan(
     };
     const overlay = planOverlay(
       node,
-      peers.filter((peer) => !direct.includes(peer)),
+      peers.filter((peer) => !direct.has(peer)),
     );
     const { index } = reconcileOverlay(route, overlay);
     const { mac, mtu } = overlay.device;

@@ -5,6 +5,8 @@ import { tryParseAddr } from '../../ipaddr/parse-addr.ts';
 import { type Prefix, tryParsePrefix } from '../../ipaddr/prefix.ts';
 
 const FAMILIES = [4, 6] as const;
+/** Characters of what is wrong that are shown. */
+const SHOWN_MAX = 100;
 
 /** By family of the underlay. */
 export type ByFamily<T> = { readonly [family in 4 | 6]?: T | undefined };
@@ -18,6 +20,8 @@ export interface Member {
   readonly endpoints: ByFamily<Addr>;
   /** The MAC addresses it says its devices have. */
   readonly macs: ByFamily<Mac>;
+  /** The families over which it can't be reached, for what it says of itself is wrong. */
+  readonly refused: ReadonlySet<4 | 6>;
 }
 
 /** What is wrong with a node. */
@@ -26,55 +30,85 @@ export interface Problem {
   readonly text: string;
 }
 
+type Report = (problem: Problem) => unknown;
+
 /**
- * What a Node object says of itself: in flannel's annotations first, which flannel's own daemon may have
- * written, else in its addresses. What can't be read is left out and told to `report`. Pure.
+ * What the Node object of another node says of it: in flannel's annotations first, which flannel's own
+ * daemon may have written, else in its addresses. What can't be read is left out and told to `report`. Pure.
  */
-export function memberOf(node: Node, id: number, report: (problem: Problem) => void): Member {
+export function memberOf(node: Node, id: number, report: Report): Member {
   const { name, annotations } = node.metadata;
-  const problem = (text: string): undefined => {
-    report({ node: name, text });
-  };
-  const subnets = node.podCIDRs.flatMap((text) => {
-    const prefix = tryParsePrefix(text);
-    if (prefix === undefined) problem(`podCIDR "${text}" is not a prefix`);
-    return prefix === undefined ? [] : [prefix.masked()];
-  });
+  const refused = new Set<4 | 6>();
   const endpoint = (family: 4 | 6): Addr | undefined => {
     const said = annotations[FLANNEL[family].endpoint];
     if (said === undefined) return internalAddr(node, family);
     const addr = tryParseAddr(said);
     if (addr?.family === family) return addr;
-    return problem(`${FLANNEL[family].endpoint} "${said}" is not an IPv${family} address`);
+    refused.add(family);
+    const shown = said.slice(0, SHOWN_MAX);
+    const text = `${FLANNEL[family].endpoint} "${shown}" is not an IPv${family} address`;
+    report({ node: name, text });
+    return undefined;
   };
   const mac = (family: 4 | 6): Mac | undefined => {
-    const said = annotations[FLANNEL[family].data];
-    // Other backends have other data.
-    if (said === undefined || annotations[FLANNEL.type] !== 'vxlan') return undefined;
-    const data = vxlanData(said);
-    const found = data === undefined ? undefined : tryParseMac(data.VtepMAC);
-    if (data !== undefined && data.VNI !== undefined && data.VNI !== id) {
-      return problem(`its VNI is ${JSON.stringify(data.VNI)}, expected ${id}`);
-    }
-    return found ?? problem(`${FLANNEL[family].data} has no VtepMAC: ${said.slice(0, 100)}`);
+    const found = macOf(node, family, id);
+    if (typeof found !== 'string') return found;
+    refused.add(family);
+    report({ node: name, text: found });
+    return undefined;
+  };
+  const endpoints = byFamily(endpoint);
+  const macs = byFamily(mac);
+  return { name, subnets: subnetsOf(node, report), endpoints, macs, refused };
+}
+
+/**
+ * The same of this node. Its addresses are those it is to use, whatever it said before, for somebody may know
+ * better; its MAC address is the one it said, as long as that was for this network. Pure.
+ */
+export function ownMemberOf(node: Node, id: number, report: Report): Member {
+  const endpoint = (family: 4 | 6): Addr | undefined => {
+    const said = node.metadata.annotations[FLANNEL[family].overwrite];
+    const addr = said === undefined ? undefined : tryParseAddr(said);
+    return addr?.family === family ? addr : internalAddr(node, family);
+  };
+  const mac = (family: 4 | 6): Mac | undefined => {
+    const found = macOf(node, family, id);
+    return typeof found === 'string' ? undefined : found;
   };
   return {
-    name,
-    subnets,
-    endpoints: Object.fromEntries(FAMILIES.map((family) => [family, endpoint(family)])),
-    macs: Object.fromEntries(FAMILIES.map((family) => [family, mac(family)])),
+    name: node.metadata.name,
+    subnets: subnetsOf(node, report),
+    endpoints: byFamily(endpoint),
+    macs: byFamily(mac),
+    refused: new Set(),
   };
 }
 
-/** The address the node itself is to use, whatever it said before: somebody may know better. */
-export function ownEndpoints(node: Node): ByFamily<Addr> {
-  return Object.fromEntries(
-    FAMILIES.map((family) => {
-      const said = node.metadata.annotations[FLANNEL[family].overwrite];
-      const addr = said === undefined ? undefined : tryParseAddr(said);
-      return [family, addr?.family === family ? addr : internalAddr(node, family)];
-    }),
-  );
+function byFamily<T>(of: (family: 4 | 6) => T | undefined): ByFamily<T> {
+  return Object.fromEntries(FAMILIES.map((family) => [family, of(family)]));
+}
+
+function subnetsOf({ metadata, podCIDRs }: Node, report: Report): Prefix[] {
+  return podCIDRs.flatMap((text) => {
+    const prefix = tryParsePrefix(text);
+    if (prefix !== undefined) return [prefix.masked()];
+    report({ node: metadata.name, text: `podCIDR "${text}" is not a prefix` });
+    return [];
+  });
+}
+
+/** The MAC address a node says its device has, undefined where it says none, or what is wrong with it. */
+function macOf({ metadata }: Node, family: 4 | 6, id: number): Mac | string | undefined {
+  const said = metadata.annotations[FLANNEL[family].data];
+  // Other backends have other data.
+  if (said === undefined || metadata.annotations[FLANNEL.type] !== 'vxlan') return undefined;
+  const data = vxlanData(said);
+  if (data?.VNI !== undefined && data.VNI !== id) {
+    return `its VNI is ${JSON.stringify(data.VNI).slice(0, SHOWN_MAX)}, expected ${id}`;
+  }
+  const found = data === undefined ? undefined : tryParseMac(data.VtepMAC);
+  return found ?? `${FLANNEL[family].data} has no VtepMAC: ${said.slice(0, SHOWN_MAX)}`;
 }
 
 function internalAddr({ addresses }: Node, family: 4 | 6): Addr | undefined {

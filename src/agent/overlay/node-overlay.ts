@@ -31,6 +31,8 @@ export class NodeOverlay implements Disposable {
   constructor(options: NodeOverlayOptions) {
     const { store, nodeName, settings, patch, registration, log, health, registry } = options;
     const opened = this.#opened;
+    using undo = new DisposableStack();
+    undo.use(opened);
     const announcer = patch === undefined ? undefined : opened.use(new NodeAnnouncer(patch, log));
     const keeper = opened.use(
       new OverlayKeeper({
@@ -49,6 +51,7 @@ export class NodeOverlay implements Disposable {
     opened.use(health.probe('overlay-failing', () => keeper.status.notReady));
     const problems = () => new Map(keeper.status.problems.map((each) => [each.node, each.text]));
     opened.use(health.probe('overlay-node-refused', problems));
+    undo.move();
   }
 
   /** The node was registered anew: what it had claimed is to be claimed again. */

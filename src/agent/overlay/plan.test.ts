@@ -95,6 +95,18 @@ describe('planNodes', () => {
     ]);
   });
 
+  it('is not told by the node itself what it said of another network', () => {
+    const annotations = {
+      [FLANNEL.type]: 'vxlan',
+      [FLANNEL[4].data]: '{"VNI":2,"VtepMAC":"0a:00:00:00:00:01"}',
+      [FLANNEL[4].endpoint]: 'nowhere',
+    };
+    expect(planOf([node(1, { podCIDRs: ['10.244.1.0/24'] }, annotations)])).toEqual({
+      tunnels: ['192.0.2.1: 10.244.1.0/24 192.0.2.1'],
+      problems: [],
+    });
+  });
+
   it.each<[string, Partial<Node>, object, string]>([
     [
       'a subnet outside',
@@ -140,8 +152,9 @@ describe('planNodes', () => {
     const one = node(1, { podCIDRs: ['10.244.1.0/24'] });
     const three = node(3, { podCIDRs: ['10.244.3.0/24'] });
     const plan = planOf([one, node(2, more, annotations), three]);
-    expect(plan?.problems).toContain(problem);
+    expect(plan?.problems).toEqual([problem]);
     expect(plan?.tunnels[0]).toContain('10.244.3.0/24 192.0.2.3');
+    expect(plan?.tunnels[0]).not.toContain('192.0.2.2');
   });
 
   it('programs neither of two that say they have the same subnet', () => {

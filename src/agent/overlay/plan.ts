@@ -4,7 +4,7 @@ import { vtepMac } from '../../cni/vxlan/overlay/mac.ts';
 import type { Peer } from '../../cni/vxlan/overlay/peer.ts';
 import type { Addr } from '../../ipaddr/addr.ts';
 import type { Prefix } from '../../ipaddr/prefix.ts';
-import { type Member, memberOf, ownEndpoints, type Problem } from './member.ts';
+import { type Member, memberOf, ownMemberOf, type Problem } from './member.ts';
 import type { OverlaySettings } from './settings.ts';
 
 const FAMILIES = [4, 6] as const;
@@ -45,9 +45,9 @@ export function planNodes(
   const members: Member[] = [];
   let self: Member | undefined;
   for (const node of nodes) {
-    const member = memberOf(node, settings.id, (problem) => problems.push(problem));
-    if (node.metadata.name === nodeName) self = { ...member, endpoints: ownEndpoints(node) };
-    else members.push(member);
+    const report = (problem: Problem): unknown => problems.push(problem);
+    if (node.metadata.name === nodeName) self = ownMemberOf(node, settings.id, report);
+    else members.push(memberOf(node, settings.id, report));
   }
   if (self === undefined) return undefined;
   const own = within(self, settings, problems);
@@ -94,7 +94,7 @@ function planTunnel(
   const subnets = own.subnets.filter(isOver);
   if (local === undefined || subnets.length === 0) return undefined;
   const names = new Map<Peer, string>();
-  for (const member of others) {
+  for (const member of others.filter(({ refused }) => !refused.has(family))) {
     const endpoint = member.endpoints[family];
     const reached = member.subnets.filter(isOver);
     if (endpoint === undefined && reached.length > 0) {

@@ -99,6 +99,8 @@ export class SubnetLeaser implements Disposable {
       const problem = (error as Error).message;
       if (problem !== this.#problem) log.error({ error: problem }, 'no subnet; trying again');
       this.#problem = problem;
+      // One that a new registration came before may still be set.
+      clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
         this.#timer = undefined;
         this.renew();

@@ -129,17 +129,15 @@ export function mayTransfer(
   inAnyCase: boolean,
 ): boolean {
   const { zone, type, client } = query;
+  const own = plugins.find(({ name }) => name === 'transfer');
+  const isNamed = own !== undefined && permitsTransfer(own.config as TransferConfig, zone, client);
+  if (!inAnyCase && !isNamed) return false;
   const rules = plugins.flatMap(({ name, config }) =>
     name === 'acl' ? (config as AclConfig).lists : [],
   );
-  const isBarred = rules
+  return rules
     .filter(({ zones }) => zoneOf(zone, zones) !== undefined)
-    .some((list) => AclFilter.of(list.rules).verdict(client, type) !== 'allow');
-  if (isBarred) return false;
-  const own = plugins.find(({ name }) => name === 'transfer');
-  return (
-    inAnyCase || (own !== undefined && permitsTransfer(own.config as TransferConfig, zone, client))
-  );
+    .every((list) => AclFilter.of(list.rules).verdict(client, type) === 'allow');
 }
 
 /** How long a server goes on after the order to stop: what `health` says. */

@@ -273,7 +273,7 @@ export class DnsRuntime {
     const logsAll = (logClasses?.size ?? 0) > 0;
     const isShared = mayShareCache(block) && !logsAll;
     // What a block of several listeners keeps is in the memory of each.
-    const copies = listeners.map((listener) => this.#sharedOf(listener.key));
+    const copies = (): SharedCache[] => listeners.map((each) => this.#sharedOf(each.key));
     const environment: Environment = {
       server: { zones: block.zones, port, label },
       log,
@@ -281,7 +281,7 @@ export class DnsRuntime {
       metricsText,
       endpoints,
       cluster: clusterOf?.(block),
-      shared: isShared ? writeToAll(copies) : undefined,
+      shared: isShared ? writeToAll(copies()) : undefined,
       rotates: block.plugins.some(({ name }) => name === 'loadbalance'),
       ask: (query) => chain.ask(query),
       resolve: (query, cname) => {

@@ -103,6 +103,7 @@ export class CorefileWatcher {
 
   #schedule(configuration: Configuration): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     const configs = configuration.blocks.flatMap(({ plugins }) =>
       plugins.flatMap(({ name, config }) => (name === 'reload' ? [config as ReloadConfig] : [])),
     );
@@ -111,9 +112,11 @@ export class CorefileWatcher {
     const { intervalMs, jitterMs } = config;
     const delayMs = intervalMs + (Math.random() * 2 - 1) * jitterMs;
     const run = async (): Promise<void> => {
-      // What was taken over has set the next time itself.
-      const isNew = await this.check();
-      if (!isNew && !this.#isClosed) this.#timer = setTimeout(() => void run(), delayMs).unref();
+      const own = this.#timer;
+      await this.check();
+      // What was taken over meanwhile, by whomever, has set the next time itself.
+      if (this.#timer !== own || this.#isClosed) return;
+      this.#timer = setTimeout(() => void run(), delayMs).unref();
     };
     this.#timer = setTimeout(() => void run(), delayMs).unref();
   }

@@ -109,13 +109,13 @@ class UdpWorker {
     return received === BATCH_MAX ? this.#dropStale() : received;
   }
 
-  /** Throws away all that waits but the newest batch, and gives how many that has. */
+  /** Throws away the full batches that wait, and gives how many queries there are behind them. */
   #dropStale(): number {
     let received = BATCH_MAX;
     for (let batches = 0; batches < STALE_BATCHES_MAX && received === BATCH_MAX; batches += 1) {
       const next = this.#udp.receive(false);
-      if (next === 0) return 0;
       this.#own.droppedStale(received);
+      if (next === 0) return 0;
       received = next;
     }
     return received;

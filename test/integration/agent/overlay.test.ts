@@ -9,7 +9,7 @@ import { ask, eventually, RunningAgent } from './agent-fixture.ts';
 const nodes = useOverlay('agent-overlay');
 
 const NETWORK = '10.244.0.0/16,fd00:244::/48';
-const DEVICES = ['vxlan.1', 'vxlan-v6.1'] as const;
+const DEVICES = ['vxlan.1', 'vxlan6.1'] as const;
 
 interface NodeShape {
   readonly podCIDRs?: readonly string[];
@@ -173,10 +173,10 @@ describe('podwire agent --overlay vxlan', () => {
     expect(whole).toHaveLength(2 * (2 + 2 + 2 + 1));
     const harm: readonly (readonly string[])[] = [
       ['ip', 'link', 'del', 'vxlan.1'],
-      ['ip', 'link', 'set', 'vxlan-v6.1', 'down'],
+      ['ip', 'link', 'set', 'vxlan6.1', 'down'],
       ['ip', 'link', 'set', 'vxlan.1', 'mtu', '1400'],
       ['ip', 'route', 'del', '10.244.2.0/24'],
-      ['ip', '-6', 'route', 'flush', 'dev', 'vxlan-v6.1', 'proto', '112'],
+      ['ip', '-6', 'route', 'flush', 'dev', 'vxlan6.1', 'proto', '112'],
       ['ip', 'neigh', 'flush', 'dev', 'vxlan.1', 'nud', 'permanent'],
       ['bridge', 'fdb', 'flush', 'dev', 'vxlan.1'],
       ['ip', 'link', 'set', 'up0', 'down'],
@@ -237,13 +237,25 @@ describe('podwire agent --overlay vxlan', () => {
   });
 
   it('leads to nodes on the same wire without a tunnel where that is wanted', async () => {
-    await using _one = await startAgent(1, ALL, ['--overlay-direct-routing']);
-    await using _two = await startAgent(2, ALL, ['--overlay-direct-routing']);
-    const routes = (): string => nodes.node(1).exec('ip', 'route', 'show', 'proto', '112');
-    expect(routes().trim().split(/\s*\n/)).toEqual([
-      '10.244.2.0/24 via 192.0.2.2 dev up0',
-      '10.244.3.0/24 via 192.0.2.3 dev up0',
-    ]);
+    // The longest names of devices there are.
+    const args = ['--overlay-direct-routing', '--overlay-id=16777215'];
+    const node = nodes.node(1);
+    node.exec('ip', 'route', 'add', '10.244.3.0/24', 'via', '192.0.2.2', 'proto', 'static');
+    await using one = await startAgent(1, ALL, args);
+    await using _two = await startAgent(2, ALL, args);
+    const routes = (): string[] => {
+      const text = node.exec('ip', 'route', 'show', 'proto', '112');
+      return text.trim().split(/\s*\n/);
+    };
+    await eventually(() => expect(one.told()).toContain('route 10.244.3.0/24 already exists'));
+    expect(node.exec('ip', 'route', 'show', 'proto', 'static')).toContain('10.244.3.0/24');
+    node.exec('ip', 'route', 'del', '10.244.3.0/24');
+    await eventually(() => {
+      expect(routes()).toEqual([
+        '10.244.2.0/24 via 192.0.2.2 dev up0',
+        '10.244.3.0/24 via 192.0.2.3 dev up0',
+      ]);
+    });
     wirePod(1);
     wirePod(2);
     expect(nodes.reaches(1, '10.244.2.2') && nodes.reaches(1, 'fd00:244:0:2::2')).toBe(true);

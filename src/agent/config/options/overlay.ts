@@ -94,7 +94,7 @@ export const OVERLAY = {
     flag: 'overlay-subnet-file',
     type: maybe(path('a file')),
     default: undefined,
-    doc: "file for flannel's CNI plugin to read, such as /run/flannel/subnet.env, and the node's subnet before",
+    doc: "file for flannel's CNI plugin, such as /run/flannel/subnet.env; who registers wants the subnet in it again",
     change: 'restart',
   }),
 };
