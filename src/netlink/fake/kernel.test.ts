@@ -9,7 +9,6 @@ import {
   NetlinkTimeoutError,
 } from '../connection.ts';
 import { netlinkErrno } from '../error.ts';
-import { NETLINK_NETFILTER } from '../netfilter.ts';
 import { Batch } from '../nftables/batch.ts';
 import { BatchLostError } from '../nftables/batch-error.ts';
 import { NftablesConnection } from '../nftables/connection.ts';
@@ -21,6 +20,7 @@ import { Subscription } from '../subscription.ts';
 import { FakeKernel } from './kernel.ts';
 
 const NETLINK_ROUTE = 0;
+const NETLINK_NETFILTER = 12;
 const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTNLGRP_LINK = 1;

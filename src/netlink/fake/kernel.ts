@@ -1,5 +1,4 @@
 import { NLMSG_HEADER_BYTES } from '../message.ts';
-import { NETLINK_NETFILTER } from '../netfilter.ts';
 import type { Transport } from '../transport.ts';
 import {
   ackDatagram,
@@ -16,6 +15,7 @@ import { FakeRoute } from './route.ts';
 import { FakeSocket } from './socket.ts';
 
 const NETLINK_ROUTE = 0;
+const NETLINK_NETFILTER = 12;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const EOPNOTSUPP = 95;
