@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +90,20 @@ describe('ClusterSources', () => {
     await expect(patch?.('/api/v1/nodes/node-1/status', {})).rejects.toThrow(
       'no API server is followed any more',
     );
+  });
+
+  it('says what is wrong with a directory of manifests once it is followed, and no longer', async () => {
+    writeFileSync(join(directory, 'broken.yaml'), 'kind: [');
+    using opened = open({});
+    const { sources, metrics } = opened;
+    const errors = async () =>
+      (await metrics.registry.getSingleMetric('podwire_manifest_errors')?.get())?.values[0]?.value;
+    sources.prepare({ manifests: { directory } }).discard();
+    expect(await errors()).toBe(0);
+    sources.prepare({ manifests: { directory } }).commit();
+    expect(await errors()).toBe(1);
+    sources.prepare({ manifests: { directory: undefined } }).commit();
+    expect(await errors()).toBe(0);
   });
 
   it('has nothing out of date once a server that is away is let go of', async () => {

@@ -21,6 +21,8 @@ export class ManifestsFollower implements Disposable {
   readonly #metrics: AgentMetrics;
   readonly #health: HealthRegistry;
   #opened: DisposableStack | undefined;
+  /** Of one that is not followed yet, or not any more, nothing is told. */
+  #followed: ManifestSource | undefined;
   #status: (() => SourceStatus) | undefined;
 
   constructor(store: Store, log: Logger, metrics: AgentMetrics, health: HealthRegistry) {
@@ -45,7 +47,9 @@ export class ManifestsFollower implements Disposable {
     const release = (objects: readonly ClusterObject[]): void => {
       this.#opened?.dispose();
       this.#opened = undefined;
+      this.#followed = undefined;
       this.#status = undefined;
+      this.#metrics.manifestErrors(0);
       this.#part.replace(objects);
     };
     if (directory === undefined) return { commit: () => release([]), discard() {} };
@@ -74,12 +78,11 @@ export class ManifestsFollower implements Disposable {
     target: Pick<StorePart, 'apply'>,
   ): { readonly opened: DisposableStack; readonly source: ManifestSource } {
     const source: ManifestSource = new ManifestSource(directory, target, {
-      onError: (error) => {
-        this.#metrics.manifestErrors(source.errors.length);
-        const text = 'manifest refused; the last good state stays in force';
-        this.#log.error({ error: error.message }, text);
+      onError: ({ message }) => {
+        if (this.#followed === source) this.#refused(source, [message]);
       },
       onRecovered: () => {
+        if (this.#followed !== source) return;
         this.#metrics.manifestErrors(0);
         this.#log.info('manifests are well again');
       },
@@ -95,8 +98,15 @@ export class ManifestsFollower implements Disposable {
     this.#status = () => manifestsStatus(directory, this.#part.size, source.errors);
     const errors = () => new Map(source.errors.map((error) => [error, error]));
     opened.use(this.#health.probe('objects-refused', errors));
-    this.#metrics.manifestErrors(source.errors.length);
+    this.#followed = source;
+    this.#refused(source, source.errors);
     this.#log.info({ objects: this.#store.size, manifests: directory }, 'manifests read');
+  }
+
+  #refused(source: ManifestSource, errors: readonly string[]): void {
+    this.#metrics.manifestErrors(source.errors.length);
+    const text = 'manifest refused; the last good state stays in force';
+    for (const error of errors) this.#log.error({ error }, text);
   }
 }
 

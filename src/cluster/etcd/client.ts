@@ -1,7 +1,8 @@
+import type { Http2Session } from '../connect/session.ts';
 import { ConnectError } from '../connect/socket.ts';
 import type { EtcdAccess } from './access.ts';
 import { Call, CODE, EtcdError } from './call.ts';
-import { ETCD_LIMITS, type EtcdLimits, Member } from './member.ts';
+import { connectMember, ETCD_LIMITS, type EtcdLimits } from './member.ts';
 import { AUTHENTICATE, type Method } from './messages.ts';
 import { type Decoded, decode, type Encodable, encode, type Message } from './protobuf.ts';
 
@@ -28,7 +29,7 @@ export class EtcdClient implements Disposable {
   readonly #limits: EtcdLimits;
   /** Which member is tried first; any at the beginning, so that clients are spread. */
   #next: number;
-  #member: Promise<Member> | undefined;
+  #member: Promise<Http2Session> | undefined;
   #token: Promise<string | undefined> | undefined;
   /** Whether the last log-in gave a token, and not the word that nobody is asked. */
   #hasToken = false;
@@ -104,7 +105,7 @@ export class EtcdClient implements Disposable {
   }
 
   async #once<Request extends Message, Response extends Message>(
-    { session, origin }: Pick<Member, 'session' | 'origin'>,
+    { session, origin }: Pick<Http2Session, 'session' | 'origin'>,
     method: Method<Request, Response>,
     request: Encodable<Request>,
     headers: Readonly<Record<string, string>>,
@@ -135,7 +136,10 @@ export class EtcdClient implements Disposable {
     }
   }
 
-  async #headers(member: Member, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+  async #headers(
+    member: Http2Session,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>> {
     const own = {
       'user-agent': this.#userAgent,
       // A member that lost the others says so, instead of what it last knew.
@@ -153,7 +157,7 @@ export class EtcdClient implements Disposable {
 
   /** Logs in. Gives undefined where etcd asks nobody who they are. */
   async #authenticate(
-    member: Member,
+    member: Http2Session,
     user: { readonly name: string; readonly password: string },
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
@@ -182,7 +186,7 @@ export class EtcdClient implements Disposable {
   }
 
   /** Takes the next member from now on when this one is the reason for a failure. Gives whether it is. */
-  #passOver(member: Member, error: unknown): boolean {
+  #passOver(member: Http2Session, error: unknown): boolean {
     const status = error instanceof EtcdError ? error.status : undefined;
     const isAway =
       error instanceof ConnectError ||
@@ -192,7 +196,7 @@ export class EtcdClient implements Disposable {
   }
 
   /** One connection for all; who comes while it is made waits for it. */
-  async #connect(): Promise<Member> {
+  async #connect(): Promise<Http2Session> {
     const current = this.#member;
     if (current !== undefined) {
       const member = await current;
@@ -210,7 +214,7 @@ export class EtcdClient implements Disposable {
   }
 
   /** The first member that is there, from the next one on. */
-  async #connectAny(): Promise<Member> {
+  async #connectAny(): Promise<Http2Session> {
     const { endpoints } = this.#access;
     const problems: string[] = [];
     let cause: unknown;
@@ -218,7 +222,7 @@ export class EtcdClient implements Disposable {
       const endpoint = endpoints[this.#next % endpoints.length];
       if (endpoint === undefined) break;
       try {
-        return await Member.connect(this.#access, endpoint, this.#limits);
+        return await connectMember(this.#access, endpoint, this.#limits);
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
         cause = error;

@@ -22,7 +22,10 @@ export interface RegistrationEvents {
    * has to be claimed again.
    */
   onRegistered(): void;
-  /** Something is wrong; called once for each new message. It is tried again. */
+  /**
+   * Something is wrong, which is tried again; called once for each new message. Of another machine that registers
+   * the same node it is said each time, after `onRegistered`.
+   */
   onError(message: string): void;
   onRecovered(): void;
 }
@@ -39,6 +42,8 @@ export class NodeRegistration implements Disposable {
   readonly #ended = new AbortController();
   #facts: NodeFacts;
   #lease: bigint | undefined;
+  /** Another machine had registered the node when we last looked. */
+  #isContested = false;
   #waiting = Promise.withResolvers<bigint>();
 
   constructor(
@@ -109,13 +114,17 @@ export class NodeRegistration implements Disposable {
       found !== undefined &&
       found.lease === lease &&
       Buffer.from(JSON.stringify(this.#object)).equals(found.value);
-    if (isOurs) return;
-    await this.#put(lease, signal);
-    if (found !== undefined && found.lease !== 0n && found.lease !== lease) {
-      const { name } = this.#facts;
-      this.#events.onError(`the node "${name}" is registered by another machine, too`);
+    if (isOurs) {
+      if (this.#isContested) this.#events.onRecovered();
+      this.#isContested = false;
+      return;
     }
+    await this.#put(lease, signal);
     this.#events.onRegistered();
+    this.#isContested = found !== undefined && found.lease !== 0n && found.lease !== lease;
+    if (!this.#isContested) return;
+    const { name } = this.#facts;
+    this.#events.onError(`the node "${name}" is registered by another machine, too`);
   }
 
   async #put(lease: bigint, signal: AbortSignal): Promise<void> {

@@ -1,20 +1,17 @@
 import type { EventEmitter } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { type ClientHttp2Session, constants, connect as http2Connect } from 'node:http2';
+import { constants } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { PodwireError } from '../../errors.ts';
-import { keepAsking } from '../connect/pings.ts';
+import { Http2Session } from '../connect/session.ts';
 import { openSocket } from '../connect/socket.ts';
 import type { Access } from './access.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** How often the server is asked whether it is there. */
 const PING_INTERVAL_MS = 10_000;
-/** What may be on the way to us, for one stream and for all. */
-const STREAM_WINDOW_BYTES = 256 << 10;
-const SESSION_WINDOW_BYTES = 1 << 20;
 
 /** An API server said no, or something else than an answer. */
 export class KubeError extends PodwireError {
@@ -75,7 +72,7 @@ export async function openConnection(
   const { server } = access;
   const socket = await openSocketTo(access, limits.connectTimeoutMs);
   if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') {
-    return new Http2Connection(server, socket, limits.pingIntervalMs);
+    return new Http2Connection(new Http2Session(server, socket, limits.pingIntervalMs));
   }
   return new Http1Connection(access, socket, limits.connectTimeoutMs);
 }
@@ -103,40 +100,26 @@ function failure(origin: string, error: Error): PodwireError {
   return new KubeError(`${origin}: ${error.message}`, undefined, 0, { cause: error });
 }
 
-/** All requests on one socket, which pings tell to be alive. */
+/** All requests on one socket. */
 class Http2Connection implements Connection {
-  readonly #session: ClientHttp2Session;
-  readonly #origin: string;
-  #isDraining = false;
+  readonly #session: Http2Session;
 
-  constructor(server: URL, socket: Socket, pingIntervalMs: number) {
-    this.#origin = server.origin;
-    const session = http2Connect(server.origin, {
-      createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
-    });
+  constructor(session: Http2Session) {
     this.#session = session;
-    session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
-    // Streams are told; the session has nothing to add.
-    session.on('error', () => {});
-    // The server wants new requests elsewhere; what runs may end here.
-    session.on('goaway', () => {
-      this.#isDraining = true;
-    });
-    keepAsking(session, server.origin, pingIntervalMs);
   }
 
   get isUsable(): boolean {
-    return !this.#isDraining && !this.#session.closed && !this.#session.destroyed;
+    return this.#session.isUsable;
   }
 
   async send({ method, path, headers, body, signal }: Request): Promise<Answer> {
-    const stream = this.#session.request(
+    const { session, origin } = this.#session;
+    const stream = session.request(
       { ...headers, ':method': method, ':path': path },
       { signal, endStream: body === undefined },
     );
     if (body !== undefined) stream.end(body);
-    const answer = await firstOf<Record<string, unknown>>(stream, 'response', this.#origin);
+    const answer = await firstOf<Record<string, unknown>>(stream, 'response', origin);
     const retryAfter = answer['retry-after'];
     return {
       status: Number(answer[constants.HTTP2_HEADER_STATUS]),
@@ -146,11 +129,11 @@ class Http2Connection implements Connection {
   }
 
   retire(): void {
-    this.#session.close();
+    this.#session.retire();
   }
 
   [Symbol.dispose](): void {
-    this.#session.destroy();
+    this.#session[Symbol.dispose]();
   }
 }
 
