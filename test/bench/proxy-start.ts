@@ -10,8 +10,9 @@ import { NODE_NAME, SERVICE_RANGE } from './proxy-objects.ts';
 import { CLIENT_RANGE } from './proxy-room.ts';
 
 /**
- * Our proxy in the namespace the process is in, by the objects of a store and the backend of a mode, with what the agent has beside
- * it for its memory. `onCommit` is told of each commit, when it was (performance.now).
+ * Our proxy in the namespace the process is in, by the objects of a store and the backend of a mode, with
+ * what the agent has beside it for its memory. `onCommit` is told of each commit, when it was
+ * (performance.now).
  */
 export function startProxy(store: Store, mode: string, onCommit: (at: number) => void): Disposable {
   using opened = new DisposableStack();

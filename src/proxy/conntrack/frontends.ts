@@ -10,8 +10,8 @@ const GONE_MAX = 65_536;
 export type FlowProtocol = 'UDP' | 'SCTP';
 
 /**
- * Which flows over one protocol lead where no Service leads any more. A flow is ours only if it was sent to the
- * very address and port of a Service; all others are left alone, whatever they look like.
+ * Which flows over one protocol lead where no Service leads any more. A flow is ours only if it was sent
+ * to the very address and port of a Service; all others are left alone, whatever they look like.
  */
 export class Frontends {
   readonly #protocol: FlowProtocol;
