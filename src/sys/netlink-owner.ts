@@ -19,13 +19,22 @@ export function netlinkHolder(protocol: number, portId: number): SocketHolder | 
     if (!/^\d+$/.test(pid)) continue;
     try {
       const descriptors = readdirSync(`/proc/${pid}/fd`);
-      if (!descriptors.some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === link)) continue;
+      if (!descriptors.some((fd) => targetOf(`/proc/${pid}/fd/${fd}`) === link)) continue;
       return { pid: Number(pid), name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() };
     } catch {
       // It ended meanwhile, or is not for us to look at.
     }
   }
   return undefined;
+}
+
+/** Undefined for a descriptor that was closed since it was listed. */
+function targetOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** By the kernel's list of sockets: sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode. */

@@ -8,7 +8,7 @@ import type { ServiceRoute } from '../model/route.ts';
 import { removeRules } from './cleanup.ts';
 import { TableWatch } from './drift.ts';
 import { type FamilySync, FamilySynchronizer } from './family-sync.ts';
-import { type NodeSettings, nodeSettings } from './node-rules.ts';
+import { nodeSettings } from './node-rules.ts';
 
 const FAMILIES = [4, 6] as const;
 const ROUTE_LOCALNET = 'net/ipv4/conf/all/route_localnet';
@@ -57,9 +57,10 @@ export class IptablesBackend implements ProxyBackend {
   }
 
   async sync(desired: Desired): Promise<SyncResult> {
-    const node = this.#nodeSettings(desired);
     const isWhole = !this.#isKnown;
-    this.#isKnown = true;
+    // What was told of in a sync that fails is not told again.
+    this.#isKnown = false;
+    const node = this.#inNetns(() => nodeSettings(desired.node));
     const routes = isWhole ? new Map(desired.routes()) : desired.changes;
     for (const family of FAMILIES) {
       this.#families[family].take(node, ofFamily(family, routes), isWhole);
@@ -71,11 +72,10 @@ export class IptablesBackend implements ProxyBackend {
     using _quiet = this.#watch.pause();
     const outcomes = await this.#syncFamilies();
     const failed = outcomes.find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') {
-      // What the other family was told is not told again.
-      this.#isKnown = false;
-      throw failed.reason;
-    }
+    if (failed?.status === 'rejected') throw failed.reason;
+    // After the rule that keeps others on the link from what listens on loopback.
+    if (desired.node.localhostNodePorts) this.#inNetns(() => writeSysctl(ROUTE_LOCALNET, '1'));
+    this.#isKnown = true;
     const done = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     return {
       changes: done.reduce((sum, { changes }) => sum + changes, 0),
@@ -98,9 +98,9 @@ export class IptablesBackend implements ProxyBackend {
 
   cleanup(): readonly string[] {
     this.#forget();
-    const remove = () =>
-      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }, 'ours'));
-    return this.#netns === undefined ? remove() : this.#netns.run(remove);
+    return this.#inNetns(() =>
+      FAMILIES.flatMap((family) => removeRules({ family, flavour: this.flavour }, 'ours')),
+    );
   }
 
   [Symbol.dispose](): void {
@@ -115,12 +115,8 @@ export class IptablesBackend implements ProxyBackend {
     return [...first, ...(await start(6))];
   }
 
-  #nodeSettings({ node }: Desired): NodeSettings {
-    const read = () => {
-      if (node.localhostNodePorts) writeSysctl(ROUTE_LOCALNET, '1');
-      return nodeSettings(node);
-    };
-    return this.#netns === undefined ? read() : this.#netns.run(read);
+  #inNetns<T>(work: () => T): T {
+    return this.#netns === undefined ? work() : this.#netns.run(work);
   }
 
   #forget(): void {

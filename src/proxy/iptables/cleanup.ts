@@ -27,7 +27,7 @@ export type Whose = 'ours' | 'any';
  */
 export function removeRules(target: Target, whose: Whose): string[] {
   // Nobody need be asked by a process where there is nothing.
-  if (!mayHoldChain(target.family, (chain) => chain === SERVICES)) return [];
+  if (!mayHoldChain(target.family, (chain) => chain === SERVICES || chain === CANARY)) return [];
   let text: string;
   try {
     text = saveTable(target);
@@ -41,7 +41,8 @@ export function removeRules(target: Target, whose: Whose): string[] {
   if (whose === 'ours' && !isMarked) return [];
   const transactions: string[] = [];
   const removed: string[] = [];
-  // Refusals go last, so that nothing slips through while the rest goes.
+  // Refusals go last, so that nothing slips through while the rest goes; and after them what says whose
+  // they are, for whoever has to go on when this ends half-way.
   for (const table of [...TABLES].reverse()) {
     const there = actual.get(table);
     const jumps = JUMPS.filter(
@@ -49,18 +50,12 @@ export function removeRules(target: Target, whose: Whose): string[] {
     );
     const chains = [...(there?.keys() ?? [])].filter((chain) => isOurs(table, chain)).sort();
     if (jumps.length + chains.length === 0) continue;
-    transactions.push(
-      [
-        `*${table}`,
-        ...chains.map((chain) => `:${chain} - [0:0]`),
-        ...jumps.map(({ from, rule }) => `-D ${from} ${rule}`),
-        ...chains.map((chain) => `-X ${chain}`),
-        'COMMIT',
-        '',
-      ].join('\n'),
-    );
+    const deletions = jumps.map(({ from, rule }) => `-D ${from} ${rule}`);
+    const others = chains.filter((chain) => table !== 'nat' || chain !== CANARY);
+    transactions.push(removal(table, others, deletions));
     removed.push(`${chains.length} chains of table ${table}, IPv${target.family} (iptables)`);
   }
+  if (actual.get('nat')?.has(CANARY) === true) transactions.push(removal('nat', [CANARY]));
   if (transactions.length > 0) restore(target, transactions.join(''), WAIT_SECONDS);
   return removed;
 }
@@ -74,6 +69,17 @@ export function removeOwnRules(): string[] {
   return flavours.flatMap((flavour) =>
     FAMILIES.flatMap((family) => removeRules({ family, flavour }, 'ours')),
   );
+}
+
+/** A transaction of iptables-restore(8). */
+function removal(
+  table: TableName,
+  chains: readonly string[],
+  deletions: readonly string[] = [],
+): string {
+  const declared = chains.map((chain) => `:${chain} - [0:0]`);
+  const deleted = chains.map((chain) => `-X ${chain}`);
+  return [`*${table}`, ...declared, ...deletions, ...deleted, 'COMMIT', ''].join('\n');
 }
 
 function isOurs(table: TableName, chain: string): boolean {

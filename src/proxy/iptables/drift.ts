@@ -1,12 +1,13 @@
 import { hasLegacyTables } from '../../iptables/detect.ts';
 import type { Flavour } from '../../iptables/programs.ts';
+import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import { decodeEvent, NFNLGRP_NFTABLES, type NftablesEvent } from '../../netlink/nftables/event.ts';
 import { messageType } from '../../netlink/nftables/message-type.ts';
 import { Subscription } from '../../netlink/subscription.ts';
+import { SysError } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { xtablesInfo } from '../../sys/xtables-info.ts';
 
-const NETLINK_NETFILTER = 12; // linux/netlink.h
 const NEWGEN = messageType('NEWGEN');
 const TABLES = ['filter', 'nat', 'mangle'] as const;
 const FAMILIES = [4, 6] as const;
@@ -147,9 +148,15 @@ export class TableWatch implements Disposable {
   }
 }
 
+/** Or why it can't be told, as where the kernel has no such table: the rules are read when that changes. */
 function sizeOf(family: 4 | 6, table: string): string {
-  const { entries, sizeBytes } = xtablesInfo(family, table);
-  return `${entries}/${sizeBytes}`;
+  try {
+    const { entries, sizeBytes } = xtablesInfo(family, table);
+    return `${entries}/${sizeBytes}`;
+  } catch (error) {
+    if (error instanceof SysError) return error.message;
+    throw error;
+  }
 }
 
 /** Whether a change is one of our chains, or may have taken away what leads to them. */

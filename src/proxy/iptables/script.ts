@@ -1,6 +1,6 @@
 import type { Flavour } from '../../iptables/programs.ts';
 import { type Changes, isPrepended, type SharedChange } from './changes.ts';
-import type { TableName } from './names.ts';
+import { CANARY, type TableName } from './names.ts';
 import type { SharedChain } from './port-rules.ts';
 
 /**
@@ -9,6 +9,8 @@ import type { SharedChain } from './port-rules.ts';
  * whole table anew for each.
  */
 const LINES_PER_TRANSACTION = 3000;
+/** The chain that says whose rules they are. */
+const MARKED = `nat ${CANARY}`;
 
 /**
  * The changes as the input of iptables-restore(8). Its transactions are each all or nothing, and come
@@ -18,10 +20,13 @@ const LINES_PER_TRANSACTION = 3000;
  */
 export function scriptOf(changes: Changes, flavour: Flavour | undefined): string {
   const script = new Script(flavour === 'legacy' ? Infinity : LINES_PER_TRANSACTION);
+  // Whose all of it is comes before it: what ends half-way can be taken away.
+  const mark = changes.fixed.get(MARKED);
+  if (mark !== undefined) script.chain('nat', CANARY, mark);
   for (const table of ['mangle', 'filter', 'nat'] as const) {
     for (const [name, rules] of changes.fixed) {
       const [of, chain = ''] = name.split(' ');
-      if (of === table) script.chain(table, chain, rules);
+      if (of === table && name !== MARKED) script.chain(table, chain, rules);
     }
     if (table === 'filter') changeFilterShared(script, changes, 'added');
   }

@@ -1,10 +1,10 @@
+import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import { decodeEvent, NFNLGRP_NFTABLES } from '../../netlink/nftables/event.ts';
 import { messageType } from '../../netlink/nftables/message-type.ts';
 import { Subscription } from '../../netlink/subscription.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { TABLE } from './names.ts';
 
-const NETLINK_NETFILTER = 12; // linux/netlink.h
 const NEWGEN = messageType('NEWGEN');
 
 /** What a watch of the tables tells. */

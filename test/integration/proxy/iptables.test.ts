@@ -176,6 +176,22 @@ describe.each(['nft', 'legacy'] as const)('IptablesBackend, %s', (flavour) => {
     expect(backend.cleanup()).toEqual([]);
   });
 
+  it('goes on where a clean-up ended half-way', async () => {
+    using backend = open();
+    await new Played(backend).sync(...cluster(outerService()));
+    // A chain that others lead to can't go.
+    iptables('-A', 'OUTPUT', '-s', '192.0.2.1', '-j', 'KUBE-FORWARD');
+    expect(() => backend.cleanup()).toThrow(`iptables-${flavour}-restore failed`);
+    expect(save('nat')).toEqual([':KUBE-PROXY-CANARY - [0:0]', expect.stringMatching(/podwire$/)]);
+    expect(save('filter').length).toBeGreaterThan(10);
+    iptables('-D', 'OUTPUT', '-s', '192.0.2.1', '-j', 'KUBE-FORWARD');
+    expect(backend.cleanup()).toHaveLength(5);
+    expect(all().filter((line) => line.includes('KUBE-'))).toEqual(
+      all().filter((line) => line.includes('KUBE-FIREWALL')),
+    );
+    expect(backend.cleanup()).toEqual([]);
+  });
+
   it('writes many Services that come and go at once', async () => {
     using backend = open();
     const played = new Played(backend);

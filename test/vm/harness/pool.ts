@@ -5,7 +5,7 @@ import type { GuestProcess } from './guest-process.ts';
 import { Vm } from './vm.ts';
 
 /** All files together take no longer; what hangs is ended. */
-const RUN_MAX_MS = 285_000;
+const RUN_MAX_MS = 420_000;
 
 /** Variables that name what the host has and the guest doesn't. */
 const HOST_ONLY = ['TMPDIR', 'XDG_RUNTIME_DIR'];
