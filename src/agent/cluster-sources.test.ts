@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { anonymousAccess } from '../cluster/kube/kubeconfig.ts';
-import { writeState } from '../cluster/saved-state/file.ts';
+import { readState, writeState } from '../cluster/saved-state/file.ts';
 import { ClusterSources, type ServerOptions } from './cluster-sources.ts';
 import { HealthRegistry } from './health/registry.ts';
 import { openLog } from './log.ts';
@@ -16,6 +16,7 @@ import { AgentMetrics } from './metrics.ts';
  * one is tried with a real one, in test/conformance/kube.
  */
 
+const PATIENCE = { timeout: 20_000, interval: 10 };
 /** More than are put into the store at once. */
 const SERVICES = 1_000;
 const services = Array.from({ length: SERVICES }, (_, index) => ({
@@ -49,7 +50,8 @@ beforeEach(async () => {
 afterEach(() => {
   server.closeAllConnections();
   server.close();
-  rmSync(directory, { recursive: true, force: true });
+  // What was known is saved once more when it is let go of.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
 /** The server, whose state is saved in a file of this name. */
@@ -77,19 +79,33 @@ describe('ClusterSources', () => {
     using opened = open(kube('a'));
     const { sources, metrics, replace } = opened;
     const { patch } = sources;
-    await vi.waitFor(() => expect(sources.store.isComplete).toBe(true));
+    await vi.waitFor(() => expect(sources.store.isComplete).toBe(true), PATIENCE);
     const before = metrics.kube.status;
     replace(kube('b'));
     await vi.waitFor(() => {
       expect(metrics.kube.status).not.toBe(before);
       expect(metrics.kube.status?.().isCurrent).toBe(true);
-    });
+    }, PATIENCE);
     await patch?.('/api/v1/nodes/node-1/status', {});
     expect(patched).toEqual(['/api/v1/nodes/node-1/status']);
     replace({});
     await expect(patch?.('/api/v1/nodes/node-1/status', {})).rejects.toThrow(
       'no API server is followed any more',
     );
+  });
+
+  it('saves what another server says in a directory that was not there', async () => {
+    using opened = open(kube('a'));
+    const { sources, metrics, replace } = opened;
+    await vi.waitFor(() => expect(sources.store.isComplete).toBe(true), PATIENCE);
+    const before = metrics.kube.status;
+    replace(kube('new/b'));
+    await vi.waitFor(() => {
+      expect(metrics.kube.status).not.toBe(before);
+      expect(metrics.kube.status?.().isSynced).toBe(true);
+    }, PATIENCE);
+    const saved = () => readState(join(directory, 'new/b'))?.objects.length;
+    await vi.waitFor(() => expect(saved()).toBe(SERVICES), PATIENCE);
   });
 
   it('says what is wrong with a directory of manifests once it is followed, and no longer', async () => {
@@ -114,9 +130,9 @@ describe('ClusterSources', () => {
     await writeState(savedState, { origin, savedMs: 0, objects: [] });
     using opened = open(away);
     const { store } = opened.sources;
-    await vi.waitFor(() => expect(store.isStale).toBe(true));
+    await vi.waitFor(() => expect(store.isStale).toBe(true), PATIENCE);
     opened.replace({});
-    await vi.waitFor(() => expect(store.isStale).toBe(false));
+    await vi.waitFor(() => expect(store.isStale).toBe(false), PATIENCE);
   });
 
   it('leaves nothing of a server that was let go of while its objects came', async () => {
@@ -130,7 +146,7 @@ describe('ClusterSources', () => {
     expect(store.services.size).toBeGreaterThan(0);
     expect(store.services.size).toBeLessThan(SERVICES);
     replace({});
-    await vi.waitFor(() => expect(store.services.size).toBe(0));
+    await vi.waitFor(() => expect(store.services.size).toBe(0), PATIENCE);
     const text = await metrics.registry.metrics();
     expect(text).toContain('podwire_kube_objects 0\n');
     expect(text).toContain('podwire_kube_stale_seconds 0\n');

@@ -113,9 +113,16 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
   #readSaved(): SavedState | undefined {
     const { savedState } = this.#options;
     if (savedState === undefined) return undefined;
-    try {
+    return this.#trySaved(() => {
       prepareDirectory(savedState);
       return readState(savedState, this.#options.origin);
+    });
+  }
+
+  /** Says so where it throws. */
+  #trySaved<T>(use: () => T): T | undefined {
+    try {
+      return use();
     } catch (error) {
       const { message } = error as Error;
       this.#saveFails(message);
@@ -162,12 +169,14 @@ export class ServerFollower<Source extends ServerSource = ServerSource> implemen
     clearTimeout(this.#waiting);
     this.#saved = undefined;
     const { objects } = this.source.status;
-    const { name, origin, savedState } = this.#options;
+    const { name, origin, savedState, replaces } = this.#options;
     this.#log.info({ server: origin, objects }, `${name} was read`);
     this.#markStale();
     this.#store.isComplete = true;
-    await this.#options.replaces?.();
+    await replaces?.();
     if (savedState === undefined || this.#isClosed) return;
+    // Nothing was read from there, and whoever saved there has done.
+    if (replaces !== undefined) this.#trySaved(() => prepareDirectory(savedState));
     this.#saver = new StateSaver(savedState, origin, this.#store, this.#part, {
       onSaved: (saved) => {
         this.#saveFails(undefined);

@@ -13,6 +13,8 @@ let file = '';
 let told: string[] = [];
 /** Why the next change can't be put in force. */
 let obstacle: string | undefined;
+/** What a change waits for before it is in force. */
+let holdUp: () => Promise<void>;
 let applied: Changes | undefined;
 
 beforeEach(() => {
@@ -20,6 +22,7 @@ beforeEach(() => {
   file = join(directory, 'agent.yaml');
   told = [];
   obstacle = undefined;
+  holdUp = async () => {};
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
@@ -32,6 +35,7 @@ function follow(running: AgentConfig): Reloader {
     read: () => readAlone(file),
     async apply(changes) {
       if (obstacle !== undefined) throw new Error(obstacle);
+      await holdUp();
       applied = changes;
     },
     onApplied: (names) => told.push(`applied ${names.join()}`),
@@ -105,6 +109,25 @@ describe('Reloader', () => {
     write('proxy: {masqueradeBit: 4}');
     await reloader.reload();
     expect(told.at(-1)).toBe('recovered');
+  });
+
+  it('ends when what it puts in force is in force', async () => {
+    write('log: {level: info}');
+    const begun = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<void>();
+    holdUp = () => {
+      begun.resolve();
+      return done.promise;
+    };
+    const reloader = follow(readAlone(file));
+    write('log: {level: warn}');
+    void reloader.reload();
+    await begun.promise;
+    const closed = reloader.close().then(() => told.push('closed'));
+    await Promise.resolve();
+    done.resolve();
+    await closed;
+    expect(told).toEqual(['applied log.level', 'closed']);
   });
 
   it('looks no more once it is closed', async () => {

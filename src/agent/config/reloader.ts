@@ -48,6 +48,12 @@ export class Reloader implements Disposable {
     await this.#looking;
   }
 
+  /** Ends it. Resolves when a change that is being put in force is, or was refused. */
+  async close(): Promise<void> {
+    this[Symbol.dispose]();
+    await this.#looking;
+  }
+
   [Symbol.dispose](): void {
     this.#isClosed = true;
     for (const watch of this.#watches.values()) watch[Symbol.dispose]();

@@ -113,7 +113,7 @@ describe('an object that can not be read', () => {
     ];
     const store = new Store();
     using opened = open(store);
-    await vi.waitFor(() => expect(opened.source.status.isCurrent).toBe(true));
+    await vi.waitFor(() => expect(opened.source.status.isCurrent).toBe(true), 10_000);
     expect([...store.services.keys()]).toEqual(['default/b']);
     expect(opened.messages).toContain('recovered');
     expect(opened.source.status.resources.flatMap(({ error }) => error ?? [])).toEqual([]);

@@ -97,7 +97,8 @@ async function run(config: AgentConfig, read: () => AgentConfig): Promise<void> 
   if (isAskedFor) void onReload();
   const failure = await ended.promise;
   manager.stopping();
-  reloader[Symbol.dispose]();
+  // What is being changed would outlive what is stopped.
+  await reloader.close();
   await agent.stop();
   if (failure !== undefined) throw failure;
   log.info('stopped');
