@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Prefix, parsePrefix } from '../../ipaddr/prefix.ts';
+import { MULTICAST } from '../../ipaddr/multicast.ts';
+import type { Prefix } from '../../ipaddr/prefix.ts';
 import { type ChainSpec, PRIORITY } from '../../netlink/nftables/chain.ts';
 import type { NftablesConnection } from '../../netlink/nftables/connection.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
 import { masquerade } from '../../netlink/nftables/expression/nat.ts';
 import { matchNfproto, matchPrefix } from '../../netlink/nftables/expression/network.ts';
-import { ruleList, tableList } from '../../netlink/nftables/list.ts';
+import { ruleList, tableFind } from '../../netlink/nftables/list.ts';
 import type { TableSpec } from '../../netlink/nftables/table.ts';
 import { transaction } from '../../netlink/nftables/transaction.ts';
 
@@ -18,7 +19,6 @@ const CHAIN: ChainSpec = {
   name: 'postrouting',
   hook: { type: 'nat', hook: 'postrouting', priority: PRIORITY.srcnat },
 };
-const MULTICAST = { 4: parsePrefix('224.0.0.0/4'), 6: parsePrefix('ff00::/8') } as const;
 
 /**
  * Has packets of the node's own pods leave under the node's address where they leave the cluster's
@@ -34,7 +34,7 @@ export function ensureMasquerade(
     return around === undefined ? [] : [ruleOf(subnet, around)];
   });
   transaction(connection, (batch) => {
-    const isThere = isTableThere(connection);
+    const isThere = tableFind(connection, TABLE) !== undefined;
     const present = isThere
       ? ruleList(connection, TABLE).map(({ expressions }) => expressions)
       : [];
@@ -49,14 +49,10 @@ export function ensureMasquerade(
 /** Removes it. Gives whether it was there. */
 export function removeMasquerade(connection: NftablesConnection): boolean {
   return transaction(connection, (batch) => {
-    const isThere = isTableThere(connection);
+    const isThere = tableFind(connection, TABLE) !== undefined;
     if (isThere) batch.tableDel(TABLE);
     return isThere;
   });
-}
-
-function isTableThere(connection: NftablesConnection): boolean {
-  return tableList(connection, TABLE.family).some(({ name }) => name === TABLE.name);
 }
 
 function ruleOf(subnet: Prefix, network: Prefix): Expression[] {

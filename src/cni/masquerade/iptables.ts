@@ -1,3 +1,4 @@
+import { MULTICAST } from '../../ipaddr/multicast.ts';
 import type { Prefix } from '../../ipaddr/prefix.ts';
 import { mayHoldChain } from '../../iptables/detect.ts';
 import { quoted, type SavedRule, type SavedTable } from '../../iptables/save.ts';
@@ -6,7 +7,6 @@ import { checkInstalled, readNat, restoreNat } from '../iptables/program.ts';
 import type { Owner } from '../pod-interface/owner.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import type { MasqueradeBackend } from './backend.ts';
-import { MULTICAST } from './multicast.ts';
 
 /*
  * The chains of the reference plugins in the table nat, so that either side finds what the other made:

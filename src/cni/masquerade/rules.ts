@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { MULTICAST } from '../../ipaddr/multicast.ts';
 import { Prefix } from '../../ipaddr/prefix.ts';
 import { type ChainSpec, PRIORITY } from '../../netlink/nftables/chain.ts';
 import type { Expression } from '../../netlink/nftables/expression/expression.ts';
@@ -6,7 +7,6 @@ import { masquerade } from '../../netlink/nftables/expression/nat.ts';
 import { matchNfproto, matchPrefix } from '../../netlink/nftables/expression/network.ts';
 import { goTo, RETURN, verdict } from '../../netlink/nftables/expression/verdict.ts';
 import type { TableSpec } from '../../netlink/nftables/table.ts';
-import { MULTICAST } from './multicast.ts';
 
 /*
  * The table of the reference plugins, rule for rule, so that either side finds what the other made:

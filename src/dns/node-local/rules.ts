@@ -6,7 +6,7 @@ import type { Expression } from '../../netlink/nftables/expression/expression.ts
 import { loadMeta, loadPayload } from '../../netlink/nftables/expression/load.ts';
 import { lookup } from '../../netlink/nftables/expression/match.ts';
 import { notrack } from '../../netlink/nftables/expression/store.ts';
-import { tableList } from '../../netlink/nftables/list.ts';
+import { tableFind } from '../../netlink/nftables/list.ts';
 import {
   concat,
   INET_PROTO,
@@ -60,7 +60,7 @@ export function keepUntracked(
 export function releaseQueries(connection: NftablesConnection): void {
   const batch = new Batch(connection);
   for (const family of [4, 6] as const) {
-    if (!isThere(connection, family)) continue;
+    if (tableFind(connection, TABLE[family]) === undefined) continue;
     batch.chainFlush(TABLE[family], 'prerouting');
     batch.chainFlush(TABLE[family], 'output-queries');
   }
@@ -72,17 +72,12 @@ export function removeTables(connection: NftablesConnection): string[] {
   const batch = new Batch(connection);
   const removed: string[] = [];
   for (const family of [4, 6] as const) {
-    if (!isThere(connection, family)) continue;
+    if (tableFind(connection, TABLE[family]) === undefined) continue;
     batch.tableDel(TABLE[family]);
     removed.push(`table ${TABLE[family].family} ${TABLE[family].name}`);
   }
   batch.commit();
   return removed;
-}
-
-function isThere(connection: NftablesConnection, family: 4 | 6): boolean {
-  const table = TABLE[family];
-  return tableList(connection, table.family).some(({ name }) => name === table.name);
 }
 
 function addTable(batch: Batch, family: 4 | 6, addresses: readonly Addr[], port: number): void {

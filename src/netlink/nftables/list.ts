@@ -23,6 +23,11 @@ export function tableList(connection: NftablesConnection, family?: Family): Tabl
   );
 }
 
+/** The table of this family and name, or undefined. */
+export function tableFind(connection: NftablesConnection, ref: TableRef): Table | undefined {
+  return tableList(connection, ref.family).find(({ name }) => name === ref.name);
+}
+
 /** The chains of a table. */
 export function chainList(connection: NftablesConnection, table: TableRef): Chain[] {
   const query = {

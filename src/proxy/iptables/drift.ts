@@ -1,14 +1,10 @@
 import { hasLegacyTables } from '../../iptables/detect.ts';
 import type { Flavour } from '../../iptables/programs.ts';
-import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
-import { decodeEvent, NFNLGRP_NFTABLES, type NftablesEvent } from '../../netlink/nftables/event.ts';
-import { messageType } from '../../netlink/nftables/message-type.ts';
-import { Subscription } from '../../netlink/subscription.ts';
+import { type NftablesChange, watchRuleset } from '../../netlink/nftables/watch.ts';
 import { SysError } from '../../sys/errno.ts';
 import type { Netns } from '../../sys/netns.ts';
 import { xtablesInfo } from '../../sys/xtables-info.ts';
 
-const NEWGEN = messageType('NEWGEN');
 const TABLES = ['filter', 'nat', 'mangle'] as const;
 const FAMILIES = [4, 6] as const;
 /** Counting is a few system calls. */
@@ -87,21 +83,10 @@ export class TableWatch implements Disposable {
 
   #openEvents(): Disposable {
     this.#isUntouched = false;
-    let touched = false;
-    return Subscription.open({
-      protocol: NETLINK_NETFILTER,
-      groups: [NFNLGRP_NFTABLES],
-      netns: this.#netns,
-      onMessage: (message) => {
-        if (touched && message.type !== NEWGEN) return;
-        const event = decodeEvent(message);
-        if (event === undefined) return;
-        if (event.kind !== 'generation') {
-          touched = isOurs(event);
-          return;
-        }
-        if (touched && !this.#own.has(event.generation.processId)) this.#drifted();
-        touched = false;
+    return watchRuleset(this.#netns, {
+      concerns: isOurs,
+      onTransaction: ({ processId }, isConcerned) => {
+        if (isConcerned && !this.#own.has(processId)) this.#drifted();
       },
       onLost: () => this.#drifted(),
     });
@@ -160,7 +145,7 @@ function sizeOf(family: 4 | 6, table: string): string {
 }
 
 /** Whether a change is one of our chains, or may have taken away what leads to them. */
-function isOurs(event: Exclude<NftablesEvent, { readonly kind: 'generation' }>): boolean {
+function isOurs(event: NftablesChange): boolean {
   const { table, action } = event;
   if (table.family !== 'ip' && table.family !== 'ip6') return false;
   if (!(TABLES as readonly string[]).includes(table.name)) return false;

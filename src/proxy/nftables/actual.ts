@@ -5,7 +5,7 @@ import {
   elementList,
   ruleList,
   setList,
-  tableList,
+  tableFind,
 } from '../../netlink/nftables/list.ts';
 import type { RuleSpec } from '../../netlink/nftables/rule.ts';
 import type { SetInfo, SetSpec } from '../../netlink/nftables/set.ts';
@@ -34,7 +34,7 @@ export function readTable(
   family: IpFamily,
 ): ActualTable | undefined {
   const ref = TABLE[family];
-  const table = tableList(connection, ref.family).find(({ name }) => name === ref.name);
+  const table = tableFind(connection, ref);
   if (table === undefined) return undefined;
   const sets = setList(connection, ref);
   const wanted = new Map(setSpecs(family).map((spec) => [spec.name, spec]));

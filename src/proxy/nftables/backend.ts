@@ -2,8 +2,7 @@ import { PodwireError } from '../../errors.ts';
 import { NETLINK_NETFILTER } from '../../netlink/netfilter.ts';
 import { Batch } from '../../netlink/nftables/batch.ts';
 import { generationGet, NftablesConnection } from '../../netlink/nftables/connection.ts';
-import { tableList } from '../../netlink/nftables/list.ts';
-import type { Table } from '../../netlink/nftables/table.ts';
+import { tableFind } from '../../netlink/nftables/list.ts';
 import { netlinkHolder } from '../../sys/netlink-owner.ts';
 import type { Netns } from '../../sys/netns.ts';
 import {
@@ -138,7 +137,7 @@ export class NftablesBackend implements ProxyBackend {
    */
   checkOwner(): void {
     const owned = FAMILIES.flatMap((family) => {
-      const table = this.#find(family);
+      const table = tableFind(this.#connection, TABLE[family]);
       const { portId } = this.#connection.netlink;
       return table?.owner === undefined || table.owner === portId ? [] : [table];
     });
@@ -161,7 +160,7 @@ export class NftablesBackend implements ProxyBackend {
     const batch = new Batch(this.#connection);
     const removed: string[] = [];
     for (const family of FAMILIES) {
-      const table = this.#find(family);
+      const table = tableFind(this.#connection, TABLE[family]);
       if (table === undefined) continue;
       batch.tableDel(table);
       removed.push(`table ${table.family} ${table.name}`);
@@ -176,11 +175,6 @@ export class NftablesBackend implements ProxyBackend {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #find(family: IpFamily): Table | undefined {
-    const { family: of, name: ours } = TABLE[family];
-    return tableList(this.#connection, of).find(({ name }) => name === ours);
   }
 
   /** Reads what the kernel has and makes it what is desired. */
