@@ -24,10 +24,11 @@ export class NodeAnnouncer implements Disposable {
   readonly #patch: PatchObject;
   readonly #log: Logger;
   #wanted: Announcement | undefined;
-  /** What was said last, which the node's object may have only later. */
+  /**
+   * What was said last, which the node's object may have only later. Once anything was, so was the
+   * condition, which is not among what is known of nodes.
+   */
   #said: Announcement | undefined;
-  /** The condition is not among what is known of nodes, so it is said once. */
-  #isConditionSaid = false;
   #isBusy = false;
   #retryMs = RETRY_MIN_MS;
   #timer: NodeJS.Timeout | undefined;
@@ -58,7 +59,7 @@ export class NodeAnnouncer implements Disposable {
     );
     const said = this.#said;
     const isSaid = said?.node === node && isDeepStrictEqual(said.annotations, annotations);
-    if (this.#isConditionSaid && (isSaid || !differs)) return;
+    if (said !== undefined && (isSaid || !differs)) return;
     this.#isBusy = true;
     try {
       const path = `/api/v1/nodes/${encodeURIComponent(node.metadata.name)}/status`;
@@ -66,7 +67,6 @@ export class NodeAnnouncer implements Disposable {
         metadata: { annotations },
         status: { conditions: [networkIsUp()] },
       });
-      this.#isConditionSaid = true;
       this.#said = wanted;
       this.#retryMs = RETRY_MIN_MS;
       this.#log.info({ node: node.metadata.name }, 'the node says how its pods are reached');

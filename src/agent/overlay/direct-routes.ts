@@ -10,10 +10,10 @@ import {
   routeDel,
   routeGet,
   routeList,
+  TABLE_MAIN,
 } from '../../netlink/route/route.ts';
 import { EEXIST } from '../../sys/errno.ts';
 
-const TABLE_MAIN = 254; // linux/rtnetlink.h
 const protocol = PROTOCOL_PODWIRE;
 
 /**

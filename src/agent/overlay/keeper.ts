@@ -1,11 +1,10 @@
 import type { Node } from '../../cluster/objects.ts';
 import type { ClusterState, Store } from '../../cluster/store.ts';
 import { NftablesConnection } from '../../netlink/nftables/connection.ts';
-import { RouteConnection } from '../../netlink/route/connection.ts';
+import { NETLINK_ROUTE, RouteConnection } from '../../netlink/route/connection.ts';
 import { ROUTE_GROUPS, type RouteEvent, routeEvent } from '../../netlink/route/event.ts';
 import { Subscription } from '../../netlink/subscription.ts';
 import { LockTimeoutError } from '../../sys/flock.ts';
-import type { Netns } from '../../sys/netns.ts';
 import type { Logger } from '../log.ts';
 import { type AppliedTunnel, applyPlan, type OverlayKernel } from './apply.ts';
 import type { Problem } from './member.ts';
@@ -22,7 +21,6 @@ const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 10_000;
 /** Problems are told once each, and so many at most are remembered. */
 const PROBLEMS_MAX = 1000;
-const NETLINK_ROUTE = 0; // linux/netlink.h
 
 /** What the keeper is made with. */
 export interface OverlayKeeperOptions {
@@ -30,8 +28,6 @@ export interface OverlayKeeperOptions {
   readonly nodeName: string;
   readonly settings: OverlaySettings;
   readonly log: Logger;
-  /** Where the node is; without it, the namespace the thread is in. */
-  readonly netns?: Netns;
   /** Called each time the overlay is what it should be, with this node's object. */
   readonly onReady?: (node: Node, tunnels: readonly AppliedTunnel[]) => void;
 }
@@ -68,14 +64,14 @@ export class OverlayKeeper implements Disposable {
   /** Those of them that are tunnels. */
   #tunnels = new Set<number>();
 
-  /** Begins to keep it. Throws SysError where the kernel does not let it. */
+  /** Begins to keep it, in the namespace the thread is in. Throws SysError where the kernel does not let it. */
   constructor(options: OverlayKeeperOptions) {
     this.#options = options;
-    const { netns, store } = options;
+    const { store } = options;
     using undo = new DisposableStack();
     undo.use(this.#opened);
-    const route = this.#opened.use(RouteConnection.open(netns));
-    const nftables = this.#opened.use(NftablesConnection.open(netns));
+    const route = this.#opened.use(RouteConnection.open());
+    const nftables = this.#opened.use(NftablesConnection.open());
     this.#kernel = { route, nftables };
     this.#opened.use(
       Subscription.open({
@@ -86,7 +82,6 @@ export class OverlayKeeper implements Disposable {
           ...ROUTE_GROUPS.neigh,
           ...ROUTE_GROUPS.route,
         ],
-        netns,
         onMessage: (message) => {
           const event = routeEvent(message);
           if (event !== undefined && this.#concerns(event)) this.#wake(GATHER_MS);

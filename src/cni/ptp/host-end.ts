@@ -2,14 +2,13 @@ import { netlinkErrno } from '../../netlink/error.ts';
 import { addrAdd, addrList } from '../../netlink/route/addr.ts';
 import type { RouteConnection } from '../../netlink/route/connection.ts';
 import { type Link, linkByIndex, linkSet } from '../../netlink/route/link.ts';
-import { routeAdd, routeList } from '../../netlink/route/route.ts';
+import { routeAdd, routeList, TABLE_MAIN } from '../../netlink/route/route.ts';
 import { EEXIST } from '../../sys/errno.ts';
 import { writeSysctl } from '../../sys/sysctl.ts';
 import { CNI_CODE, CniError } from '../protocol/error.ts';
 import { alone, type Point } from './point.ts';
 
 const RT_SCOPE_HOST = 254; // linux/rtnetlink.h
-const RT_TABLE_MAIN = 254;
 
 /** Brings the host's end up, which the pod's end needs to be of use. */
 export function openHostEnd(host: RouteConnection, veth: Link, dad: boolean): void {
@@ -48,7 +47,7 @@ export function checkHostEnd(host: RouteConnection, veth: Link, points: readonly
       throw failure(`expected address ${alone(gateway)} on "${veth.name}"`);
     }
     const dst = alone(address.addr);
-    const filter = { table: RT_TABLE_MAIN, linkIndex: veth.index } as const;
+    const filter = { table: TABLE_MAIN, linkIndex: veth.index } as const;
     const routes = routeList(host, address.addr.family, filter);
     if (!routes.some((route) => route.dst.equals(dst))) {
       throw failure(`expected route ${dst} on "${veth.name}"`);
@@ -58,7 +57,7 @@ export function checkHostEnd(host: RouteConnection, veth: Link, points: readonly
 
 /** The name of the link that packets to the address leave by. */
 function holderOf(host: RouteConnection, { addr }: Point['address']): string | undefined {
-  const routes = routeList(host, addr.family, { table: RT_TABLE_MAIN });
+  const routes = routeList(host, addr.family, { table: TABLE_MAIN });
   const index = routes.find(({ dst }) => dst.equals(alone(addr)))?.linkIndex;
   return index === undefined ? undefined : linkByIndex(host, index)?.name;
 }

@@ -1,7 +1,8 @@
 import type { Netns } from '../../sys/netns.ts';
 import { Connection } from '../connection.ts';
 
-const NETLINK_ROUTE = 0; // linux/netlink.h
+/** The protocol of rtnetlink (linux/netlink.h). */
+export const NETLINK_ROUTE = 0;
 
 /**
  * A conversation with rtnetlink(7). The verbs of iproute2 are functions that take one as their

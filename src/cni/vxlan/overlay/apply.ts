@@ -12,6 +12,7 @@ import {
   routeDel,
   routeList,
   routeReplace,
+  TABLE_MAIN,
 } from '../../../netlink/route/route.ts';
 import { EEXIST } from '../../../sys/errno.ts';
 import { type FileLock, lockFile } from '../../../sys/flock.ts';
@@ -25,7 +26,6 @@ const LOCK_PATH = '/run/podwire/vxlan.lock';
 /** Others are done within milliseconds, unless they have thousands of peers to write. */
 const LOCK_TIMEOUT_MS = 30_000;
 
-const TABLE_MAIN = 254; // linux/rtnetlink.h
 const protocol = PROTOCOL_PODWIRE;
 
 /** What the kernel has on the device. */
