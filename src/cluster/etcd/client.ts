@@ -1,4 +1,5 @@
 import type { Http2Session } from '../connect/session.ts';
+import { Shared } from '../connect/shared.ts';
 import { ConnectError } from '../connect/socket.ts';
 import type { EtcdAccess } from './access.ts';
 import { Call, CODE, EtcdError } from './call.ts';
@@ -29,7 +30,7 @@ export class EtcdClient implements Disposable {
   readonly #limits: EtcdLimits;
   /** Which member is tried first; any at the beginning, so that clients are spread. */
   #next: number;
-  #member: Promise<Http2Session> | undefined;
+  readonly #member: Shared<Http2Session>;
   #token: Promise<string | undefined> | undefined;
   /** Whether the last log-in gave a token, and not the word that nobody is asked. */
   #hasToken = false;
@@ -39,6 +40,10 @@ export class EtcdClient implements Disposable {
     this.#userAgent = userAgent;
     this.#limits = limits;
     this.#next = Math.floor(Math.random() * access.endpoints.length);
+    this.#member = new Shared((isAgain) => {
+      if (isAgain) this.#next += 1;
+      return this.#connectAny();
+    });
   }
 
   /** The endpoints, for people. */
@@ -58,7 +63,7 @@ export class EtcdClient implements Disposable {
   ): Promise<Decoded<Response>> {
     const attempts = this.#access.endpoints.length + 1;
     for (let attempt = 1; ; attempt += 1) {
-      const member = await this.#connect();
+      const member = await this.#member.get();
       try {
         const headers = await this.#headers(member, signal);
         return await this.#once(member, method, request, headers, signal);
@@ -77,7 +82,7 @@ export class EtcdClient implements Disposable {
     method: Method<Request, Response>,
     signal: AbortSignal,
   ): Promise<Conversation<Request, Response>> {
-    const member = await this.#connect();
+    const member = await this.#member.get();
     const headers = await this.#headers(member, signal);
     const { session, origin } = member;
     const call = new Call({ session, origin, path: method.path, headers, signal });
@@ -100,8 +105,7 @@ export class EtcdClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#member?.then((member) => member[Symbol.dispose]()).catch(() => {});
-    this.#member = undefined;
+    this.#member[Symbol.dispose]();
   }
 
   async #once<Request extends Message, Response extends Message>(
@@ -193,24 +197,6 @@ export class EtcdClient implements Disposable {
       (error instanceof EtcdError && (status === undefined || status === CODE.UNAVAILABLE));
     if (isAway && member.isUsable) member.retire();
     return isAway;
-  }
-
-  /** One connection for all; who comes while it is made waits for it. */
-  async #connect(): Promise<Http2Session> {
-    const current = this.#member;
-    if (current !== undefined) {
-      const member = await current;
-      if (member.isUsable) return member;
-      // Somebody who waited, too, may have seen that first.
-      if (this.#member !== current) return this.#connect();
-      this.#next += 1;
-    }
-    const made = this.#connectAny();
-    this.#member = made;
-    made.catch(() => {
-      if (this.#member === made) this.#member = undefined;
-    });
-    return made;
   }
 
   /** The first member that is there, from the next one on. */

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { PodwireError } from '../../errors.ts';
+import { Shared } from '../connect/shared.ts';
 import type { Access } from './access.ts';
 import {
   CONNECTION_LIMITS,
@@ -40,13 +41,12 @@ interface Question extends Request {
 export class KubeClient implements Disposable {
   readonly #access: Access;
   readonly #userAgent: string;
-  readonly #limits: ConnectionLimits;
-  #connection: Promise<Connection> | undefined;
+  readonly #connection: Shared<Connection>;
 
   constructor(access: Access, userAgent: string, limits: ConnectionLimits = CONNECTION_LIMITS) {
     this.#access = access;
     this.#userAgent = userAgent;
-    this.#limits = limits;
+    this.#connection = new Shared(() => openConnection(access, limits));
   }
 
   /** The server's origin, for people. */
@@ -75,14 +75,13 @@ export class KubeClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#connection?.then((connection) => connection[Symbol.dispose]()).catch(() => {});
-    this.#connection = undefined;
+    this.#connection[Symbol.dispose]();
   }
 
   async #ask(question: Question): Promise<AsyncIterable<Uint8Array>> {
     const { signal, idleMs } = question;
     const authorization = await this.#access.authorization();
-    const connection = await this.#connect();
+    const connection = await this.#connection.get();
     const base = this.#access.server.pathname.replace(/\/$/, '');
     const headers = {
       accept: 'application/json',
@@ -125,23 +124,6 @@ export class KubeClient implements Disposable {
     } finally {
       timeout.removeEventListener('abort', onTimeout);
     }
-  }
-
-  /** One connection for all; who comes while it is made waits for it. */
-  async #connect(): Promise<Connection> {
-    const current = this.#connection;
-    if (current !== undefined) {
-      const connection = await current;
-      if (connection.isUsable) return connection;
-      // Somebody who waited, too, may have seen that first.
-      if (this.#connection !== current) return this.#connect();
-    }
-    const made = openConnection(this.#access, this.#limits);
-    this.#connection = made;
-    made.catch(() => {
-      if (this.#connection === made) this.#connection = undefined;
-    });
-    return made;
   }
 }
 
