@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createNamedNetns, deleteNamedNetns } from '../../src/sys/netns.ts';
-import { interleave, type Sample } from './measure.ts';
+import { interleave, type Sample, sampleOf } from './measure.ts';
 import { costOf } from './process-cost.ts';
 import { publish } from './report.ts';
 
@@ -182,14 +182,8 @@ async function throughput(): Promise<{ readonly speed: Sample[]; readonly cpu: S
     ],
     ROUNDS,
   );
-  const rounds = cpus.map((each) => each.slice(1).values());
-  const cpu = interleave(
-    speed.map(({ name }, index) => ({
-      name,
-      run: () => rounds[index]?.next().value ?? Number.NaN,
-    })),
-    ROUNDS - 1,
-  );
+  // As of the speed, the first run warms up.
+  const cpu = speed.map(({ name }, index) => sampleOf(name, cpus[index]?.slice(1) ?? []));
   return { speed, cpu };
 }
 
@@ -249,12 +243,6 @@ try {
   const joined = await join500(manifests, agent);
   const ratio = ([ours, theirs]: readonly Sample[]): number =>
     (ours?.median ?? Number.NaN) / (theirs?.median ?? Number.NaN);
-  const single = (name: string, figure: number): Sample => ({
-    name,
-    median: figure,
-    p5: figure,
-    p95: figure,
-  });
   publish({
     name: 'bench-overlay',
     tables: [
@@ -263,10 +251,14 @@ try {
       {
         title: '500 nodes join: until the last is reached',
         unit: 's',
-        samples: [single('podwire', joined.seconds)],
+        samples: [sampleOf('podwire', [joined.seconds])],
       },
-      { title: 'CPU for all of them', unit: 's', samples: [single('podwire', joined.cpuSeconds)] },
-      { title: 'RSS after them', unit: 'MB', samples: [single('podwire', joined.rssMb)] },
+      {
+        title: 'CPU for all of them',
+        unit: 's',
+        samples: [sampleOf('podwire', [joined.cpuSeconds])],
+      },
+      { title: 'RSS after them', unit: 'MB', samples: [sampleOf('podwire', [joined.rssMb])] },
     ],
     goals: [
       {

@@ -39,7 +39,7 @@ describe('access to an API server', () => {
     using followed = follow(kubeconfigAccess(plane.kubeconfig('certificate', user)));
     await followed.hasServices(OWN);
     await followed.isCurrent();
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
   });
 
   it('has a token from a program', async () => {
@@ -53,7 +53,7 @@ describe('access to an API server', () => {
     const exec = { apiVersion: answer.apiVersion, command: './login', interactiveMode: 'Never' };
     using followed = follow(kubeconfigAccess(plane.kubeconfig('exec', { exec })));
     await followed.hasServices(OWN);
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
   });
 
   it("has a pod's token, and takes the next one when that is no longer good", async () => {
@@ -71,7 +71,7 @@ describe('access to an API server', () => {
     using followed = follow(inClusterAccess(env, account));
     await followed.hasServices(OWN);
     await followed.isCurrent();
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
     await plane.stopServer();
     // Tokens that were signed before are worth nothing now.
     plane.makeAccountsKey();
@@ -80,7 +80,7 @@ describe('access to an API server', () => {
     await followed.hasServices(OWN);
     writeFileSync(join(account, 'token'), token());
     await followed.isCurrent();
-    await expect.poll(() => followed.errors.at(-1)).toBe('recovered');
+    await expect.poll(() => followed.messages.at(-1)).toBe('recovered');
   });
 
   it('says that the certificate of the server is not trusted, and by what', async () => {
@@ -140,7 +140,7 @@ describe('access to an API server', () => {
     await plane.startServer();
     plane.kubectl('', 'create', 'service', 'clusterip', 'renewed', '--tcp=80');
     await followed.hasServices(OWN, 'renewed');
-    expect(followed.errors.filter((each) => each.includes('not trusted'))).toEqual([]);
+    expect(followed.messages.filter((each) => each.includes('not trusted'))).toEqual([]);
     plane.kubectl('', 'delete', 'service', 'renewed');
     await followed.hasServices(OWN);
     await plane.stopServer();

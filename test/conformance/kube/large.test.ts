@@ -3,10 +3,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kubeconfigAccess } from '../../../src/cluster/kube/kubeconfig.ts';
+import type { KubeSource } from '../../../src/cluster/kube/source.ts';
+import type { Followed } from '../../integration/cluster/followed.ts';
 import { peerMissing } from '../../peers/peer.ts';
 import { needPeer } from '../need-peer.ts';
 import { ControlPlane } from './control-plane.ts';
-import { type Followed, follow } from './follow.ts';
+import { follow } from './follow.ts';
 
 const RBAC = join(import.meta.dirname, '../../../deploy/rbac.yaml');
 const PATIENCE = { timeout: 60_000, interval: 50 };
@@ -67,7 +69,7 @@ describe(`${SERVICES} Services of an API server`, () => {
   for (const peer of ['kubernetes', 'etcd']) needPeer(peer);
   const isMissing = ['kubernetes', 'etcd'].some(peerMissing);
   let plane: ControlPlane;
-  let followed: Followed;
+  let followed: Followed<KubeSource>;
 
   beforeAll(async () => {
     if (isMissing) return;
@@ -88,7 +90,7 @@ describe(`${SERVICES} Services of an API server`, () => {
     const last = `many-${SERVICES - 1}`;
     expect(followed.store.slicesOf('default', last)[0]?.endpoints).toHaveLength(2);
     expect(followed.changes.length).toBeGreaterThan(100);
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
   });
 
   it('are compared when all is listed again, and held once', async () => {

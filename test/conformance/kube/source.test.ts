@@ -78,7 +78,7 @@ describe.each(['debian', 'peer'] as const)('KubeSource with the etcd of %s', (et
     await followed.hasServices(OWN, 'web');
     expect(followed.store.services.get('default/web')?.metadata.annotations).toEqual({});
     await followed.isCurrent();
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
     const audit = plane.audit();
     expect(audit.length).toBeGreaterThan(0);
     expect(audit.filter(({ status }) => status !== 200)).toEqual([]);
@@ -103,7 +103,7 @@ describe.each(['debian', 'peer'] as const)('KubeSource with the etcd of %s', (et
     const lists = plane.audit().slice(before);
     const pages = lists.filter(({ request }) => request === 'list services').length;
     expect(pages).toBe(etcd === 'debian' ? 3 : 0);
-    expect(followed.errors).toEqual([]);
+    expect(followed.messages).toEqual([]);
   });
 
   it('keeps what it knows while the server is gone, and then applies the difference alone', async () => {
@@ -126,7 +126,7 @@ describe.each(['debian', 'peer'] as const)('KubeSource with the etcd of %s', (et
     const touched = new Set(followed.changes.slice(before).flat());
     touched.delete(`default/${OWN}`);
     expect([...touched].sort()).toEqual(['default/a', 'default/c']);
-    await expect.poll(() => followed.errors.at(-1)).toBe('recovered');
+    await expect.poll(() => followed.messages.at(-1)).toBe('recovered');
   });
 
   it('lists again when the server has forgotten what came since, and forgets nothing itself', async () => {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { etcdAccess } from '../../../src/cluster/etcd/access.ts';
 import { type NodeFacts, NodeRegistration } from '../../../src/cluster/etcd/registration.ts';
+import type { EtcdSource } from '../../../src/cluster/etcd/source.ts';
+import type { Followed } from '../cluster/followed.ts';
 import { EtcdServer } from './etcd-server.ts';
-import { type Followed, follow, PREFIX } from './follow.ts';
+import { follow, PREFIX } from './follow.ts';
 
 /** etcd makes no lease shorter than two seconds; it is kept three times as often as this. */
 const TTL_SECONDS = 1;
@@ -10,7 +12,7 @@ const PATIENCE = { timeout: 20_000, interval: 20 };
 
 describe('a node that registers itself', () => {
   let etcd: EtcdServer;
-  let followed: Followed;
+  let followed: Followed<EtcdSource>;
   beforeAll(async () => {
     etcd = await EtcdServer.start();
     followed = follow({ endpoints: [etcd.url] });
